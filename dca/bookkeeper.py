@@ -1,0 +1,313 @@
+"""What became of our orders: the one way a snapshot is booked, and how the answer is found when none came.
+
+Every description of an order, whoever brings it (the answer to a POST, the stream, a look-up, the list),
+goes through `book`. Nothing else touches fills (design.md 8).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from dca import ledger, lifecycle
+from dca.desk import Desk
+from dca.errors import ExchangeUnavailable
+from dca.lifecycle import Booking
+from dca.logs import Troubles, fact, warn
+from dca.model import (
+    Cycle,
+    CycleStatus,
+    DefiniteReject,
+    Execution,
+    Order,
+    OrderState,
+    Snapshot,
+    plain,
+)
+from dca.ports import Broker, Clock, Store, Transaction
+
+MAX_ATTEMPTS = 5
+"""How often one order is sent at the most; then it is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What asking for an order brought. `denied_for_good`: it provably never arrived."""
+
+    order: Order
+    snapshot: Snapshot | None
+    denied_for_good: bool
+
+
+class Bookkeeper:
+    """Books for one worker: its own store and broker, the shared desk."""
+
+    def __init__(
+        self, store: Store, broker: Broker, desk: Desk, clock: Clock, troubles: Troubles, quiet: timedelta
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._desk = desk
+        self._clock = clock
+        self._troubles = troubles
+        self._quiet = quiet
+
+    def look(self, symbol: str) -> None:
+        """Read an asset anew after something of it was written."""
+        watch = self._desk.watch(symbol)
+        if watch is None:
+            return
+        asset_id = watch.asset.id
+
+        def read(tx: Transaction) -> None:
+            asset = tx.asset(asset_id)
+            cycle = tx.live_cycle(asset_id)
+            orders = [order for order in tx.open_orders() if order.asset_id == asset_id]
+            if asset is not None:
+                self._desk.put(asset, cycle, orders, self._clock.now())
+
+        self._store.transaction(read)
+
+    def book(self, snapshot: Snapshot, attempt: int | None = None) -> Order | None:
+        """Merge what the exchange says of an order into the ledger, and move its cycle on.
+
+        `attempt` is the one that this snapshot answers, if it came as an answer. Returns the order as it is
+        now; None for an order that is not ours, or that says too little.
+
+        Raises:
+            DatabaseUnavailable: nothing was booked, or the commit's outcome is unknown; book it again.
+        """
+        if not snapshot.client_order_id.startswith(self._desk.prefix):
+            return None
+        if ledger.is_incomplete(snapshot):
+            warn("order", "incomplete", symbol=snapshot.symbol, why="a fill without a price; asking again")
+            return None
+        booked = self._store.transaction(lambda tx: self._book(tx, snapshot, attempt))
+        if booked is None:
+            self._unknown_to_the_ledger(snapshot)
+            return None
+        before, after, booking = booked
+        if before != after:
+            self._tell(before, after, booking)
+            self.look(after.symbol)
+            if not after.is_live and after.filled_qty > 0:
+                self.confirm_fee(after)
+        return after
+
+    def _book(
+        self, tx: Transaction, snapshot: Snapshot, attempt: int | None
+    ) -> tuple[Order, Order, Booking] | None:
+        cycle_id = tx.cycle_of_order(snapshot.client_order_id)
+        if cycle_id is None:
+            return None
+        cycle = tx.cycle(cycle_id)
+        orders = tx.orders(cycle_id)
+        before = next(order for order in orders if order.client_order_id == snapshot.client_order_id)
+        if attempt is not None:
+            tx.answer_attempt(before.id, attempt, "accepted")
+        difference = ledger.mismatch(before, snapshot)
+        if difference is not None:
+            self._lock(tx, before, f"the exchange's order {before.client_order_id}: {difference}")
+            return before, before, Booking(cycle=cycle)
+        after = ledger.merge(before, snapshot, self._clock.now())
+        if after == before:
+            return before, after, Booking(cycle=cycle)
+        if after.state is OrderState.GHOST and before.state is not OrderState.GHOST:
+            self._lock(tx, after, f"order {after.client_order_id} was given up and turned up after all")
+        tx.update_order(after)
+        return before, after, self._move_on(tx, cycle, _with(orders, after))
+
+    def _move_on(self, tx: Transaction, cycle: Cycle, orders: list[Order]) -> Booking:
+        """Write what the orders make of their cycle; a sold out one is followed by the next, born in
+        cooldown, in the same transaction (F71, F72)."""
+        now = self._clock.now()
+        booking = lifecycle.book(cycle, orders, now)
+        if booking.cycle != cycle:
+            tx.update_cycle(booking.cycle)
+        if booking.sold_at_price is not None:
+            tx.set_last_sell_price(cycle.asset_id, booking.sold_at_price)
+            tx.insert_cycle(cycle.asset_id, CycleStatus.COOLDOWN, now)
+        late = lifecycle.left_behind(booking.cycle, orders)
+        if late is not None:
+            self._lock(tx, orders[-1], f"cycle {cycle.id} had ended when {plain(late)} more was filled")
+        return booking
+
+    def _lock(self, tx: Transaction, order: Order, reason: str) -> None:
+        if tx.lock_asset(order.asset_id, reason, self._clock.now()):
+            warn("asset", "locked", symbol=order.symbol, cycle=order.cycle_id, why=reason)
+
+    def _unknown_to_the_ledger(self, snapshot: Snapshot) -> None:
+        """An order with our prefix that we never wrote down: never traded over (break)."""
+        reason = f"order {snapshot.client_order_id} carries our id and is not in the ledger"
+        watch = self._desk.watch(snapshot.symbol)
+        if watch is None or watch.asset.lock_reason is not None:
+            return
+        asset_id, now = watch.asset.id, self._clock.now()
+        if self._store.transaction(lambda tx: tx.lock_asset(asset_id, reason, now)):
+            warn("asset", "locked", symbol=snapshot.symbol, why=reason)
+        self.look(snapshot.symbol)
+
+    def settle(self, order: Order) -> Settled:
+        """Ask the exchange what became of an order, and book it.
+
+        Raises:
+            ExchangeUnavailable: nothing is known, nothing was changed.
+            DatabaseUnavailable: as in `book`.
+        """
+        snapshot = self._broker.order(order.client_order_id)
+        if snapshot is None:
+            denied_for_good = self._store.transaction(lambda tx: self._count_denial(tx, order))
+            return Settled(order=order, snapshot=None, denied_for_good=denied_for_good)
+        booked = self.book(snapshot)
+        if booked is not None and booked.exchange_order_id and _has_to_go(booked):
+            self._broker.cancel(booked.exchange_order_id)
+        return Settled(order=booked or order, snapshot=snapshot, denied_for_good=False)
+
+    def _count_denial(self, tx: Transaction, seen: Order) -> bool:
+        """Note that the exchange denies knowing an order; True once that is evidence (F20).
+
+        It is after the quiet period, twice. An order that was ever acknowledged is never given up.
+        """
+        tx.cycle(seen.cycle_id)
+        order = next(each for each in tx.orders(seen.cycle_id) if each.id == seen.id)
+        now = self._clock.now()
+        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:
+            return False
+        if order.not_found_at is None:
+            tx.expire_attempts(order.id, now - self._quiet)
+            tx.update_order(replace(order, not_found_at=now))
+            return False
+        return now - order.not_found_at >= self._quiet / 4
+
+    def claim_resend(self, order: Order) -> int | None:
+        """Write down another attempt at an order that provably never arrived: same id, same order.
+
+        Returns the attempt's number; None if the order is not waiting to be sent any more.
+        """
+
+        def work(tx: Transaction) -> int | None:
+            tx.cycle(order.cycle_id)
+            current = next(each for each in tx.orders(order.cycle_id) if each.id == order.id)
+            if current.state is not OrderState.SENT or current.not_found_at is None:
+                return None
+            attempt = tx.attempts(order.id)[0] + 1
+            if attempt > MAX_ATTEMPTS:
+                return None
+            now = self._clock.now()
+            tx.insert_attempt(order.id, attempt, now)
+            tx.update_order(replace(current, last_sent_at=now, not_found_at=None))
+            return attempt
+
+        return self._store.transaction(work)
+
+    def give_up(self, order: Order) -> None:
+        """End an order that provably never arrived; its cycle is free to decide anew."""
+
+        def work(tx: Transaction) -> bool:
+            cycle = tx.cycle(order.cycle_id)
+            orders = tx.orders(order.cycle_id)
+            current = next(each for each in orders if each.id == order.id)
+            if current.state is not OrderState.SENT or current.not_found_at is None:
+                return False
+            void = replace(current, state=OrderState.VOID, closed_at=self._clock.now())
+            tx.update_order(void)
+            self._move_on(tx, cycle, _with(orders, void))
+            return True
+
+        if self._store.transaction(work):
+            why = "the exchange does not know it, asked twice after the quiet period"
+            warn("order", f"void {order.client_order_id}", symbol=order.symbol, cycle=order.cycle_id, why=why)
+        self.look(order.symbol)
+
+    def refused(self, order: Order, attempt: int, answer: DefiniteReject) -> None:
+        """Book a definite no. It is final only when no other attempt is unanswered (faults.md D.5)."""
+        reason = f"{answer.code} {answer.message}"
+
+        def work(tx: Transaction) -> bool:
+            cycle = tx.cycle(order.cycle_id)
+            orders = tx.orders(order.cycle_id)
+            current = next(each for each in orders if each.id == order.id)
+            tx.answer_attempt(order.id, attempt, "reject")
+            if current.state is not OrderState.SENT or tx.attempts(order.id)[1] > 0:
+                return False
+            now = self._clock.now()
+            rejected = replace(current, state=OrderState.REJECTED, closed_at=now)
+            tx.update_order(rejected)
+            self._move_on(tx, lifecycle.refused(cycle, order.side, reason, now), _with(orders, rejected))
+            return True
+
+        final = self._store.transaction(work)
+        what = f"{'refused' if final else 'refused, but an attempt is unanswered'} {order.client_order_id}"
+        warn("order", what, symbol=order.symbol, cycle=order.cycle_id, why=reason)
+        self.look(order.symbol)
+
+    def confirm_fee(self, order: Order) -> None:
+        """Replace the assumed fee of a closed order by that of its executions, once they are all listed.
+
+        Only a matter of cents, so an exchange that does not answer is asked again later.
+        """
+        try:
+            executions = self._broker.executions(order)
+        except ExchangeUnavailable as error:
+            self._troubles.begins("fees", "not listed", str(error), self._clock.now())
+            return
+        self._troubles.ends("fees", "not listed", self._clock.now())
+        if ledger.with_executions(order, executions) is not None:
+            self._store.transaction(lambda tx: self._book_executions(tx, order, executions))
+            self.look(order.symbol)
+
+    def _book_executions(self, tx: Transaction, seen: Order, executions: list[Execution]) -> None:
+        cycle = tx.cycle(seen.cycle_id)
+        orders = tx.orders(seen.cycle_id)
+        order = next(each for each in orders if each.id == seen.id)
+        exact = ledger.with_executions(order, executions)
+        if exact is None or exact == order:
+            return
+        tx.update_order(exact)
+        booked = lifecycle.book(cycle, _with(orders, exact), self._clock.now()).cycle
+        if booked != cycle:
+            tx.update_cycle(booked)
+
+    def _tell(self, before: Order, after: Order, booking: Booking) -> None:
+        """One line per fact: what was filled, how it ended, and what the cycle made of it."""
+        symbol, cycle = after.symbol, after.cycle_id
+        if after.filled_qty > before.filled_qty:
+            part = "filled" if after.filled_qty == after.qty else "partly filled"
+            fact(
+                "order",
+                f"{part} {after.client_order_id}",
+                qty=after.filled_qty,
+                of=after.qty,
+                price=after.filled_avg_price,
+                symbol=symbol,
+                cycle=cycle,
+            )
+        if before.is_live and not after.is_live and after.filled_qty < after.qty:
+            why = "asked for" if after.cancel_was_ours else "not at our request"
+            fact(
+                "order",
+                f"{after.exchange_status} {after.client_order_id}",
+                why=why,
+                symbol=symbol,
+                cycle=cycle,
+            )
+        if booking.sold_at_price is not None:
+            fact(
+                "cycle",
+                "complete",
+                bought=booking.cycle.bought_cost,
+                sold=booking.cycle.sold_proceeds,
+                price=booking.sold_at_price,
+                profit=booking.cycle.sold_proceeds - booking.cycle.sell_fee - booking.cycle.bought_cost,
+                symbol=symbol,
+                cycle=cycle,
+            )
+
+
+def _with(orders: list[Order], changed: Order) -> list[Order]:
+    return [changed if order.id == changed.id else order for order in orders]
+
+
+def _has_to_go(order: Order) -> bool:
+    """A cancel that was asked for and is not done yet, or a ghost that is still open: ask (again)."""
+    if order.state is OrderState.GHOST:
+        return order.closed_at is None
+    return order.state is OrderState.CANCEL_REQUESTED

@@ -1,0 +1,14 @@
+"""The one place that reads the clock."""
+
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """The machine's clock: `now` for what is written down, `monotonic` (seconds) for how long it took."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()

@@ -1,0 +1,107 @@
+"""What the workers know by heart: every asset with its cycle, its open orders and the prices that matter.
+
+A copy for speed, never the truth: a quote that reaches no level costs no query, and one that does is
+decided again from the locked rows (trader.py).
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from dca import ledger, strategy
+from dca.model import Asset, Cycle, Mode, Order, OrderState, TradingRules
+from dca.strategy import NOTHING, Levels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """One asset as last read. `problem` says in words why it is not traded."""
+
+    asset: Asset
+    cycle: Cycle | None
+    open_orders: tuple[Order, ...] = ()
+    levels: Levels = field(default=NOTHING)
+    problem: str | None = None
+
+    @property
+    def awaits_cancel(self) -> bool:
+        return any(order.state is OrderState.CANCEL_REQUESTED for order in self.open_orders)
+
+
+class Desk:
+    """Shared by all threads; each entry is replaced whole."""
+
+    def __init__(self, install_id: str, epoch: int) -> None:
+        self.install_id = install_id
+        self.epoch = epoch
+        self.mode = Mode.RUN
+        self.settled = False
+        """Whether every order in flight was asked for since the start or the last reconnect. No order is
+        placed before (I16)."""
+        self.last_settle_at: datetime | None = None
+        self.rules: dict[str, TradingRules] = {}
+        self._watches: dict[str, Watch] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def prefix(self) -> str:
+        return ledger.id_prefix(self.install_id)
+
+    def watch(self, symbol: str) -> Watch | None:
+        return self._watches.get(symbol)
+
+    def watches(self) -> list[Watch]:
+        return list(self._watches.values())
+
+    def symbols(self) -> set[str]:
+        """Pairs whose quotes matter: every asset that has a live cycle."""
+        return {watch.asset.asset_symbol for watch in self._watches.values() if watch.cycle is not None}
+
+    def open_orders(self) -> list[Order]:
+        return [order for watch in self._watches.values() for order in watch.open_orders]
+
+    def put(self, asset: Asset, cycle: Cycle | None, open_orders: Iterable[Order], now: datetime) -> None:
+        """Remember an asset as just read, unless something newer is known already."""
+        rules = self.rules.get(asset.asset_symbol)
+        problems = strategy.asset_problems(asset, rules)
+        problem = asset.lock_reason or "; ".join(problems) or None
+        levels = NOTHING
+        if cycle is not None and rules is not None and _sells_at_least(asset, problems):
+            # An amount that makes no sense stops the buys; what is held can still be sold.
+            traded = asset if not problems else _without_buys(asset)
+            levels = strategy.levels(traded, cycle, rules, now, self.mode)
+        watch = Watch(
+            asset=asset, cycle=cycle, open_orders=tuple(open_orders), levels=levels, problem=problem
+        )
+        with self._lock:
+            known = self._watches.get(asset.asset_symbol)
+            if known is None or not _is_older(cycle, known.cycle):
+                self._watches[asset.asset_symbol] = watch
+
+    def forget_others(self, symbols: set[str]) -> list[str]:
+        """Drop assets whose rows are gone; returns which."""
+        with self._lock:
+            gone = [symbol for symbol in self._watches if symbol not in symbols]
+            for symbol in gone:
+                del self._watches[symbol]
+        return gone
+
+    def tradable_form(self, asset: Asset) -> Asset:
+        """The asset as it may be traded now: without buys where a column makes no sense."""
+        problems = strategy.asset_problems(asset, self.rules.get(asset.asset_symbol))
+        return _without_buys(asset) if problems else asset
+
+
+def _sells_at_least(asset: Asset, problems: list[str]) -> bool:
+    return asset.asset_symbol.endswith("/USD") or not problems
+
+
+def _without_buys(asset: Asset) -> Asset:
+    return replace(asset, is_enabled=False)
+
+
+def _is_older(cycle: Cycle | None, known: Cycle | None) -> bool:
+    if cycle is None or known is None:
+        return False
+    return (cycle.id, cycle.version) < (known.id, known.version)

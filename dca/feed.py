@@ -1,0 +1,291 @@
+"""Alpaca's two streams, kept open, translated and put into the inboxes. The only asyncio here.
+
+Protocol: alpaca.md 5 (orders) and 6 (quotes). Nothing is decided in this thread. A stream that is silent,
+half open, refused or talks nonsense is closed and opened again with a growing pause; what was missed
+meanwhile is found by settling (the exchange replays nothing).
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgpack
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from dca import wire
+from dca.errors import ExchangeUnavailable
+from dca.inbox import Inboxes
+from dca.logs import Troubles, fact
+from dca.ports import Clock
+from dca.settings import ExchangeSettings
+
+ANSWER_SECONDS = 10
+PING_SECONDS = 10
+"""A dead peer is noticed after a ping that finds no pong: at most twice this."""
+PAUSES_SECONDS = (1, 2, 4, 8, 16, 30)
+_SYMBOL_LIMIT = 405
+STEADY_SECONDS = 60
+"""A connection that lasted this long was a good one: the next pause starts small again."""
+
+
+class StreamLost(ExchangeUnavailable):
+    """The stream cannot go on; the message says why."""
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What the heartbeat tells of a stream. Written by the feed's thread, read by others."""
+
+    name: str
+    connected: bool = False
+    connects: int = 0
+    last_message_at: datetime | None = None
+    connected_at: datetime | None = None
+
+
+class Feed:
+    """Runs in a thread of its own from `start` to `stop`."""
+
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        inboxes: Inboxes,
+        clock: Clock,
+        troubles: Troubles,
+        on_orders_connected: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._inboxes = inboxes
+        self._clock = clock
+        self._troubles = troubles
+        self._on_orders_connected = on_orders_connected
+        self.orders = StreamState(name="order stream")
+        self.quotes = StreamState(name="quote stream")
+        self._symbols: frozenset[str] = frozenset()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._symbols_changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._open: dict[str, ClientConnection] = {}
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close both streams; waits a few seconds at most."""
+        self._call(self._stopping.set)
+        self._thread.join(timeout=5)
+
+    def set_symbols(self, symbols: set[str]) -> None:
+        """Say which pairs' quotes are wanted; the running stream follows."""
+        if self._symbols != symbols:
+            self._symbols = frozenset(symbols)
+            self._call(self._symbols_changed.set)
+
+    def reconnect(self, stream: StreamState, why: str) -> None:
+        """Give up a connection that looks well and brings nothing."""
+        self._troubles.begins("stream", stream.name, why, self._clock.now())
+        connection = self._open.get(stream.name)
+        if connection is not None:
+            # Not a polite close: the other side may be the one that does not answer.
+            self._call(connection.transport.abort)
+
+    def _call(self, function: Callable[[], object]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
+
+    def _run(self) -> None:
+        asyncio.run(self._both())
+
+    async def _both(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._keep(self.orders, self._hear_orders)),
+            asyncio.create_task(self._keep(self.quotes, self._hear_quotes)),
+        ]
+        stopped: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()  # a stream that ended by itself ends the process: it must never be deaf quietly
+
+    async def _keep(self, state: StreamState, hear: Callable[[], Any]) -> None:
+        """Open a stream again and again, until the feed stops."""
+        failures = 0
+        while True:
+            opened = self._clock.monotonic()
+            try:
+                await hear()
+                why = "the server closed it"
+            except (OSError, WebSocketException, StreamLost, ValueError, TypeError, KeyError) as error:
+                why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            finally:
+                state.connected = False
+            self._troubles.begins("stream", state.name, why, self._clock.now())
+            failures = 0 if self._clock.monotonic() - opened > STEADY_SECONDS else failures + 1
+            await asyncio.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS)) - 1 if failures else 0])
+
+    @asynccontextmanager
+    async def _connection(
+        self, state: StreamState, url: str, headers: dict[str, str]
+    ) -> AsyncIterator[ClientConnection]:
+        async with connect(
+            url,
+            additional_headers=headers,
+            open_timeout=ANSWER_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            close_timeout=2,
+            compression=None,
+        ) as connection:
+            self._open[state.name] = connection
+            try:
+                yield connection
+            finally:
+                self._open.pop(state.name, None)
+
+    def _is_open(self, state: StreamState) -> None:
+        now = self._clock.now()
+        state.connected, state.connected_at = True, now
+        state.connects += 1
+        self._troubles.ends("stream", state.name, now)
+        if state.connects == 1:
+            fact("stream", f"{state.name} open")
+
+    async def _hear_orders(self) -> None:
+        keys = {"key": self._settings.key_id, "secret": self._settings.secret_key}
+        async with self._connection(self.orders, self._settings.trading_stream_url, {}) as connection:
+            await connection.send(json.dumps({"action": "auth", **keys}))
+            answer = await _next_json(connection)
+            if answer.get("data", {}).get("status") != "authorized":
+                raise StreamLost(f"not authorized: {str(answer)[:200]}")
+            await connection.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
+            answer = await _next_json(connection)
+            if "trade_updates" not in answer.get("data", {}).get("streams", []):
+                raise StreamLost(f"not listening: {str(answer)[:200]}")
+            self._is_open(self.orders)
+            self._on_orders_connected()
+            async for frame in connection:
+                self._take_order_frame(frame)
+
+    def _take_order_frame(self, frame: str | bytes) -> None:
+        """Translate an update; one that makes no sense is told once, and settling finds what it said."""
+        now = self._clock.now()
+        self.orders.last_message_at = now
+        try:
+            message = json.loads(frame)
+            if message["stream"] != "trade_updates":
+                raise ValueError(f"unknown message {str(message)[:200]}")
+            snapshot = wire.snapshot(message["data"]["order"])
+        except (ValueError, TypeError, KeyError) as error:
+            self._troubles.begins("stream", "an order update that makes no sense", str(error)[:200], now)
+            return
+        self._inboxes.of(snapshot.symbol).put(snapshot)
+
+    async def _hear_quotes(self) -> None:
+        headers = {"Content-Type": "application/msgpack"}
+        keys = {"key": self._settings.key_id, "secret": self._settings.secret_key}
+        async with self._connection(self.quotes, self._settings.data_stream_url, headers) as connection:
+            _expect(await _next_messages(connection), "connected")
+            await connection.send(msgpack.packb({"action": "auth", **keys}))
+            _expect(await _next_messages(connection), "authenticated")
+            self._symbols_changed.set()
+            subscribing = asyncio.create_task(self._keep_subscribed(connection))
+            self._is_open(self.quotes)
+            try:
+                async for frame in connection:
+                    self._take_quote_frame(frame)
+            finally:
+                subscribing.cancel()
+
+    async def _keep_subscribed(self, connection: ClientConnection) -> None:
+        """Bring the subscription in line with what is wanted, at the beginning and after each change."""
+        subscribed: frozenset[str] = frozenset()
+        while True:
+            await self._symbols_changed.wait()
+            self._symbols_changed.clear()
+            wanted = self._symbols
+            for action, symbols in (("subscribe", wanted - subscribed), ("unsubscribe", subscribed - wanted)):
+                if symbols:
+                    await connection.send(msgpack.packb({"action": action, "quotes": sorted(symbols)}))
+            subscribed = wanted
+
+    def _take_quote_frame(self, frame: str | bytes) -> None:
+        now = self._clock.now()
+        for message in _messages(frame):
+            kind = message.get("T")
+            if kind == "q":
+                self._take_quote(message, now)
+            elif kind == "subscription":
+                self._check_subscription(set(message.get("quotes", [])), now)
+            elif kind == "error":
+                self._take_error(message, now)
+            else:
+                what = str(message)[:200]
+                self._troubles.begins("stream", "an unknown message on the quote stream", what, now)
+
+    def _take_error(self, message: dict[str, Any], now: datetime) -> None:
+        why = f"error {message.get('code')}: {message.get('msg')}"
+        if message.get("code") != _SYMBOL_LIMIT:
+            raise StreamLost(why)
+        # The pairs that were granted before stay; closing the stream would lose them too.
+        self._troubles.begins("stream", "no quotes", why, now)
+
+    def _take_quote(self, message: dict[str, Any], now: datetime) -> None:
+        try:
+            quote = wire.stream_quote(message, now)
+        except (ValueError, ArithmeticError, KeyError) as error:
+            self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
+            return
+        self.quotes.last_message_at = now
+        self._inboxes.of(quote.symbol).put_quote(quote)
+
+    def _check_subscription(self, granted: set[str], now: datetime) -> None:
+        """The server's list is the truth: a pair it left out gets no quotes (F70)."""
+        missing = sorted(self._symbols - granted)
+        if missing:
+            self._troubles.begins("stream", "no quotes", f"not subscribed: {', '.join(missing)}", now)
+        else:
+            self._troubles.ends("stream", "no quotes", now)
+
+
+async def _next_json(connection: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        answer = json.loads(await connection.recv())
+    if not isinstance(answer, dict):
+        raise StreamLost(f"not an answer: {str(answer)[:200]}")
+    return answer
+
+
+async def _next_messages(connection: ClientConnection) -> list[dict[str, Any]]:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return _messages(await connection.recv())
+
+
+def _messages(frame: str | bytes) -> list[dict[str, Any]]:
+    """The messages of a frame of the quote stream: always an array, msgpack or text."""
+    if isinstance(frame, str):
+        messages = json.loads(frame)
+    else:
+        try:
+            messages = msgpack.unpackb(frame, timestamp=3)
+        except (msgpack.UnpackException, msgpack.ExtraData) as error:
+            raise StreamLost(f"a frame that is not msgpack: {error}") from error
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise StreamLost(f"not an array of messages: {str(messages)[:200]}")
+    return messages
+
+
+def _expect(messages: list[dict[str, Any]], answer: str) -> None:
+    """The handshake's answer, or the reason why there is none."""
+    first = messages[0] if messages else {}
+    if first.get("T") != "success" or first.get("msg") != answer:
+        raise StreamLost(f"not {answer}: {str(first)[:200]}")

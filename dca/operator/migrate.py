@@ -1,0 +1,81 @@
+"""./bot migrate: brings the database of .env to the schema this program needs.
+
+To be run with main_app stopped: a change of a table waits for its readers (F85).
+"""
+
+import sys
+from pathlib import Path
+
+import dca.settings
+from dca.errors import DatabaseUnavailable, SettingsProblem
+from dca.store import Store
+
+SQL = Path(__file__).resolve().parent.parent.parent / "sql"
+RECORD = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version INT NOT NULL PRIMARY KEY,
+    name VARCHAR(100) NOT NULL,
+    applied_at DATETIME(6) NOT NULL COMMENT 'UTC'
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+"""
+
+
+def files() -> list[Path]:
+    """The migrations, oldest first; a file's number is its version."""
+    return sorted((SQL / "migrations").glob("[0-9]*.sql"))
+
+
+def record_of(file: Path) -> str:
+    """The statement that notes a file as applied."""
+    return (
+        "INSERT INTO schema_migrations (version, name, applied_at) "  # noqa: S608 - a file name of ours
+        f"VALUES ({int(file.name[:4])}, '{file.stem}', UTC_TIMESTAMP(6));\n"
+    )
+
+
+def whole_schema() -> str:
+    """What sql/schema.sql says: all migrations one after the other, each with its record."""
+    head = (
+        "-- The whole schema for an empty database:  mysql ... your_database < sql/schema.sql\n"
+        "-- It is sql/migrations/*.sql one after the other, with the record of what was applied; a test keeps\n"
+        "-- the two the same. A database that has some of it already is brought up by ./bot migrate instead.\n"
+    )
+    parts = [f"\n-- ---- {file.name} ----\n\n{file.read_text()}\n{record_of(file)}" for file in files()]
+    return head + RECORD + "".join(parts)
+
+
+def apply(store: Store) -> list[str]:
+    """Apply what is missing; returns the names of the files that were.
+
+    Raises:
+        DatabaseUnavailable: with the server's words.
+    """
+    version = store.schema_version()
+    store.run_script(RECORD)
+    missing = [file for file in files() if int(file.name[:4]) > version]
+    for file in missing:
+        store.run_script(file.read_text())
+        store.run_script(record_of(file))
+    return [file.stem for file in missing]
+
+
+def main() -> int:
+    try:
+        settings = dca.settings.load()
+        with Store(settings.database) as store:
+            applied = apply(store)
+    except SettingsProblem as error:
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return 2
+    except DatabaseUnavailable as error:
+        print(f"migrate: {error}", file=sys.stderr)
+        return 1
+    for name in applied:
+        print(f"applied {name}")
+    print(f"database {settings.database.name} is up to date ({len(applied)} migrations applied)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

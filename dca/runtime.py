@@ -1,0 +1,143 @@
+"""How every script starts and ends: settings, log, lock, signals, exit code.
+
+The one broad except of the project is here, where a script ends.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from dca import settings as settings_module
+from dca.errors import SettingsProblem, StartRefused, Unavailable
+from dca.logs import LineFormatter, fact
+from dca.settings import Settings
+
+DONE, FAILED, BAD_SETTINGS = 0, 1, 2
+
+
+@dataclass(slots=True)
+class Context:
+    """What a running script knows of its own life."""
+
+    name: str
+    settings: Settings
+    stopping: threading.Event = field(default_factory=threading.Event)
+    failed: bool = False
+
+    def stop(self, why: str) -> None:
+        """End the script in good order."""
+        if not self.stopping.is_set():
+            fact("stop", "stopping", why=why)
+            self.stopping.set()
+
+
+def run(name: str, work: Callable[[Context], None]) -> int:
+    """Run a script's work and return its exit code: 0 done, 1 failed, 2 settings.
+
+    A second copy of the same script says so and is done.
+    """
+    os.umask(0o077)
+    try:
+        settings = settings_module.load()
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        _log_to(settings.log_dir / f"{name}.log")
+    except SettingsProblem as error:
+        print(f"{name}: the settings need attention:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return BAD_SETTINGS
+    except OSError as error:
+        print(f"{name}: {error}: check LOG_DIR and STATE_DIR and their rights", file=sys.stderr)
+        return BAD_SETTINGS
+    lock = _lock(settings.state_dir / f"{name}.lock")
+    if lock is None:
+        print(f"{name}: already running ({_holder(settings.state_dir / f'{name}.lock')}), nothing to do")
+        return DONE
+    with lock:
+        return _guarded(Context(name=name, settings=settings), work)
+
+
+def _guarded(context: Context, work: Callable[[Context], None]) -> int:
+    _handle_signals(context)
+    _end_with_any_thread(context)
+    try:
+        work(context)
+    except (StartRefused, Unavailable) as error:
+        fact("stop", "cannot go on", level=logging.ERROR, why=str(error))
+        print(f"{context.name}: {error}", file=sys.stderr)
+        return FAILED
+    except Exception:
+        logging.getLogger("dca").exception("crash - - a bug; the next start settles what is open")
+        return FAILED
+    return FAILED if context.failed else DONE
+
+
+def _log_to(path: Path) -> None:
+    """One file per script, and the terminal if there is one; cron's redirection gets no second copy."""
+    handlers: list[logging.Handler] = [WatchedFileHandler(path, encoding="utf-8", errors="replace")]
+    if sys.stdout.isatty():
+        handlers.append(logging.StreamHandler(sys.stdout))
+    for handler in handlers:
+        handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("dca").setLevel(logging.INFO)
+    # What these would say is told in our own words, once, where it is handled; and they may print headers.
+    for noisy in ("websockets", "urllib3", "asyncio", "mysql"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.raiseExceptions = False  # a full disk must not stop trading
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """Hold the script's lock for as long as the process lives; None if another one does."""
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def _holder(path: Path) -> str:
+    pid = path.read_text(encoding="utf-8").strip()
+    return f"pid {pid}" if pid else "pid not known"
+
+
+def _handle_signals(context: Context) -> None:
+    """The first SIGTERM or Ctrl-C finishes what is in hand, a second one leaves at once."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if context.stopping.is_set():
+            os._exit(128 + number)
+        context.stop(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _end_with_any_thread(context: Context) -> None:
+    """A thread that dies takes the process with it: half a bot is worse than none."""
+
+    def died(args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread is not None else "a thread"
+        logging.getLogger("dca").critical(
+            f"crash - - {name} died of a bug; the next start settles what is open",
+            exc_info=(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback),
+        )
+        context.failed = True
+        context.stopping.set()
+
+    threading.excepthook = died

@@ -1,0 +1,267 @@
+"""The environment and .env, turned into one frozen Settings, checked whole. The only reader of os.environ."""
+
+import ipaddress
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from dca.errors import SettingsProblem
+
+ROOT = Path(__file__).resolve().parent.parent
+_PAPER_HOST = "paper-api.alpaca.markets"
+_LIVE_HOST = "api.alpaca.markets"
+
+
+class Venue(StrEnum):
+    """Where orders go. Anything that is neither Alpaca's paper host nor this machine is live money."""
+
+    LOCAL = "LOCAL"
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeSettings:
+    key_id: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    trading_url: str
+    data_url: str
+    trading_stream_url: str
+    data_stream_url: str
+    venue: Venue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """`socket`, where given, wins over host and port."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    name: str
+    socket: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailSettings:
+    sender: str
+    receiver: str
+    smtp_server: str
+    smtp_port: int
+    smtp_user: str | None
+    smtp_password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    exchange: ExchangeSettings
+    database: DatabaseSettings
+    email: EmailSettings | None
+    stale_order_limit: timedelta
+    quiet_period: timedelta
+    max_quote_age_seconds: Decimal
+    max_spread_percent: Decimal
+    workers: int
+    log_dir: Path
+    state_dir: Path
+    warnings: tuple[str, ...]
+
+
+class _Reader:
+    """Takes names out of the environment and collects every complaint on the way."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.problems: list[str] = []
+
+    def optional(self, name: str) -> str | None:
+        return self._values.get(name, "").strip() or None
+
+    def required(self, name: str, example: str) -> str:
+        value = self.optional(name)
+        if value is None:
+            self.problems.append(f"{name} is missing: set it in .env, like {name}={example!r}")
+        elif value.upper().startswith("YOUR_"):
+            self.problems.append(f"{name} is still the example's {value!r}: put your own there")
+        return value or ""
+
+    def number(self, name: str, default: str, *, least: str, most: str) -> Decimal:
+        text = self.optional(name) or default
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not (value.is_finite() and Decimal(least) <= value <= Decimal(most)):
+            self.problems.append(f"{name} is {text!r}: it must be a number from {least} to {most}")
+            return Decimal(default)
+        return value
+
+    def whole(self, name: str, default: str, *, least: str, most: str) -> int:
+        value = self.number(name, default, least=least, most=most)
+        if value != int(value):
+            self.problems.append(f"{name} is {value}: it must be a whole number")
+        return int(value)
+
+    def switch(self, name: str) -> bool:
+        text = (self.optional(name) or "no").lower()
+        if text not in {"yes", "no"}:
+            self.problems.append(f"{name} is {text!r}: it must be yes or no")
+        return text == "yes"
+
+    def url(self, name: str, value: str, schemes: tuple[str, str]) -> str:
+        """A URL whose first scheme is encrypted; the second is good on this machine only."""
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
+            self.problems.append(f"{name} is {value!r}: it must begin with {schemes[0]}://")
+        elif parts.scheme == schemes[1] and not is_loopback(parts.hostname):
+            self.problems.append(f"{name} is {value!r}: not encrypted; use {schemes[0]}://")
+        return value.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load() -> Settings:
+    """Read the process environment and, below it, the file that DCA_ENV_FILE names (default: our .env).
+
+    Raises:
+        SettingsProblem: with every problem there is.
+    """
+    path = Path(os.environ.get("DCA_ENV_FILE") or ROOT / ".env")
+    try:
+        from_file = dotenv_values(path, encoding="utf-8-sig", interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsProblem([f"{path} cannot be read: {error}"]) from error
+    values = {name: value or "" for name, value in from_file.items()} | dict(os.environ)
+    return parse(values, env_file_mode=_mode_of(path))
+
+
+def _mode_of(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
+    """Settings from names and texts.
+
+    Raises:
+        SettingsProblem: with every problem there is.
+    """
+    read = _Reader(values)
+    exchange = _exchange(read)
+    warnings = _permissions(read, exchange.venue, env_file_mode)
+    settings = Settings(
+        exchange=exchange,
+        database=_database(read),
+        email=_email(read),
+        stale_order_limit=_span(read, "STALE_ORDER_MINUTES", "5", seconds=60, least="0.01"),
+        quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least="1"),
+        max_quote_age_seconds=read.number("MAX_QUOTE_AGE_SECONDS", "15", least="1", most="300"),
+        max_spread_percent=read.number("MAX_SPREAD_PERCENT", "2", least="0.01", most="50"),
+        workers=read.whole("WORKERS", "4", least="1", most="32"),
+        log_dir=Path(read.optional("LOG_DIR") or ROOT / "logs"),
+        state_dir=Path(read.optional("STATE_DIR") or ROOT / "var"),
+        warnings=tuple(warnings),
+    )
+    if read.problems:
+        raise SettingsProblem(read.problems)
+    return settings
+
+
+def _span(read: _Reader, name: str, default: str, *, seconds: int, least: str) -> timedelta:
+    return timedelta(seconds=float(read.number(name, default, least=least, most="100000")) * seconds)
+
+
+def _exchange(read: _Reader) -> ExchangeSettings:
+    name = "APCA_API_BASE_URL"
+    base = read.url(name, read.required(name, f"https://{_PAPER_HOST}"), ("https", "http"))
+    if base.endswith("/v2"):
+        read.problems.append(f"{name} is {base!r}: leave out the /v2")
+    host = urlsplit(base).hostname or ""
+    local = is_loopback(host)
+    venue = Venue.LOCAL if local else Venue.PAPER if host == _PAPER_HOST else Venue.LIVE
+    sockets = base.replace("http", "ws", 1)
+    data = base if local else "https://data.alpaca.markets"
+    data_stream = (sockets if local else "wss://stream.data.alpaca.markets") + "/v1beta3/crypto/us"
+    settings = ExchangeSettings(
+        key_id=read.required("APCA_API_KEY_ID", "PK..."),
+        secret_key=read.required("APCA_API_SECRET_KEY", "..."),
+        trading_url=base,
+        data_url=_url_or(read, "APCA_API_DATA_URL", data, ("https", "http")),
+        trading_stream_url=_url_or(read, "APCA_API_STREAM_URL", sockets + "/stream", ("wss", "ws")),
+        data_stream_url=_url_or(read, "APCA_DATA_STREAM_URL", data_stream, ("wss", "ws")),
+        venue=venue,
+    )
+    stream_host = urlsplit(settings.trading_stream_url).hostname or ""
+    if host and stream_host != host and not (local and is_loopback(stream_host)):
+        read.problems.append(
+            f"APCA_API_STREAM_URL is at {stream_host}, {name} at {host}: orders and their updates must be "
+            "of one account; leave APCA_API_STREAM_URL out"
+        )
+    if not read.switch("ALLOW_LIVE_TRADING") and venue is Venue.LIVE and host:
+        read.problems.append(
+            f"{name} is {base!r}, which trades real money, and ALLOW_LIVE_TRADING is not yes: "
+            f"set ALLOW_LIVE_TRADING=yes to allow it, or use https://{_PAPER_HOST}"
+        )
+    return settings
+
+
+def _url_or(read: _Reader, name: str, default: str, schemes: tuple[str, str]) -> str:
+    given = read.optional(name)
+    return default if given is None else read.url(name, given, schemes)
+
+
+def _database(read: _Reader) -> DatabaseSettings:
+    socket = read.optional("DB_SOCKET")
+    return DatabaseSettings(
+        host=read.optional("DB_HOST") or "localhost" if socket else read.required("DB_HOST", "localhost"),
+        port=read.whole("DB_PORT", "3306", least="1", most="65535"),
+        user=read.required("DB_USER", "dca"),
+        password=read.required("DB_PASSWORD", "..."),
+        name=read.required("DB_NAME", "dca_bot_db"),
+        socket=socket,
+    )
+
+
+def _email(read: _Reader) -> EmailSettings | None:
+    """Mail is off when none of its names is set, and has to be whole when one is."""
+    names = ("SENDER", "RECEIVER", "SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_PORT")
+    if not any(read.optional(f"ALERT_EMAIL_{name}") for name in names):
+        return None
+    return EmailSettings(
+        sender=read.required("ALERT_EMAIL_SENDER", "bot@example.com"),
+        receiver=read.required("ALERT_EMAIL_RECEIVER", "you@example.com"),
+        smtp_server=read.required("ALERT_EMAIL_SMTP_SERVER", "smtp.example.com"),
+        smtp_port=read.whole("ALERT_EMAIL_SMTP_PORT", "587", least="1", most="65535"),
+        smtp_user=read.optional("ALERT_EMAIL_SMTP_USER"),
+        smtp_password=read.optional("ALERT_EMAIL_SMTP_PASSWORD"),
+    )
+
+
+def _permissions(read: _Reader, venue: Venue, mode: int | None) -> list[str]:
+    """Whether others may read the keys: worth a warning on paper, a refusal live."""
+    if mode is None or mode & 0o077 == 0:
+        return []
+    complaint = f".env can be read by other users of this machine (mode {mode:o}): run chmod 600 .env"
+    if venue is Venue.LIVE:
+        read.problems.append(complaint)
+        return []
+    return [complaint]

@@ -1,0 +1,78 @@
+"""What must be right before the first order; each failure is one line that says what to do."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from dca.broker import Broker
+from dca.errors import RequestRefused, StartRefused
+from dca.model import Account, Control, TradingRules
+from dca.settings import ExchangeSettings, Venue
+
+MAX_CLOCK_DIFFERENCE_SECONDS = 5.0
+
+
+def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
+    """The account behind the keys.
+
+    Raises:
+        StartRefused: the keys are not accepted.
+        ExchangeUnavailable: no answer; try again.
+    """
+    try:
+        return broker.account()
+    except RequestRefused as error:
+        if error.status not in {401, 403}:
+            raise
+        raise StartRefused(
+            f"{settings.trading_url} does not accept the keys ({error.status}): check APCA_API_KEY_ID and "
+            "APCA_API_SECRET_KEY; paper and live accounts have keys of their own"
+        ) from error
+
+
+def check_account(account: Account) -> None:
+    """Raises:
+    StartRefused: the account may not trade crypto.
+    """
+    why = None
+    if account.status != "ACTIVE":
+        why = f"its status is {account.status}: finish the account's set-up in Alpaca's dashboard"
+    elif account.account_blocked or account.trading_blocked:
+        why = "it is blocked: ask Alpaca's support"
+    elif account.trade_suspended_by_user:
+        why = "trading is suspended by its user: switch it on in Alpaca's dashboard"
+    elif account.crypto_status != "ACTIVE":
+        why = (
+            f"crypto is {account.crypto_status or 'not enabled'}: sign the crypto agreement in the dashboard"
+        )
+    if why is not None:
+        raise StartRefused(f"account {account.id} cannot trade crypto: {why}")
+
+
+def check_clock(exchange_time: datetime, our_time: datetime) -> None:
+    """Raises:
+    StartRefused: the clocks differ too much to judge how old a quote is (F62).
+    """
+    seconds = (our_time - exchange_time).total_seconds()
+    if abs(seconds) > MAX_CLOCK_DIFFERENCE_SECONDS:
+        side = "ahead of" if seconds > 0 else "behind"
+        raise StartRefused(
+            f"this machine's clock is {abs(seconds):.0f} s {side} the exchange's: set it right "
+            "(timedatectl set-ntp true)"
+        )
+
+
+def check_binding(control: Control, account: Account, database: str) -> None:
+    """Raises:
+    StartRefused: the database belongs to another account (F49).
+    """
+    if control.account_id is not None and control.account_id != account.id:
+        raise StartRefused(
+            f"the database {database} has traded account {control.account_id}, and the keys are of account "
+            f"{account.id}: use that account's keys, or an empty database for this one"
+        )
+
+
+def describe(venue: Venue, settings: ExchangeSettings, rules: dict[str, TradingRules]) -> dict[str, object]:
+    """What the first log line says of where orders go."""
+    tradable = sum(each.tradable for each in rules.values())
+    return {"venue": venue.value, "at": urlsplit(settings.trading_url).netloc, "pairs": tradable}

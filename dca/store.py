@@ -1,0 +1,362 @@
+"""The database: plain SQL behind the Store that the trader asks for. The only user of mysql.connector.
+
+A transaction function may run more than once: after a deadlock, a lock wait that was too long, or a
+lost connection whose commit may or may not have happened. It is safe to, because every one of them
+reads anew, under lock, and writes absolute values under ids that follow from the row (design.md 8).
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, TypeVar
+
+import mysql.connector
+from mysql.connector import errorcode
+
+from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug, StartRefused
+from dca.model import Asset, Control, Cycle, CycleStatus, Order
+from dca.settings import DatabaseSettings
+from dca.store_rows import columns, outward, parameters, value_from
+
+R = TypeVar("R")
+
+SCHEMA_VERSION = 2
+"""The newest file of sql/migrations that this code needs."""
+
+_TRIES = 5
+_RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020}
+# 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
+_CHECK_FAILED = {4025, 3819}
+_LOST = {1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031}
+_SESSION = (
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION innodb_lock_wait_timeout = 5",
+    "SET SESSION lock_wait_timeout = 10",
+    # Strict whatever the server's default is: a value that does not fit is an error, not a guess.
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
+)
+
+_ASSET = ", ".join(columns(Asset))
+_CYCLE = ", ".join(columns(Cycle))
+_ORDER = ", ".join(columns(Order))
+_OPEN = "(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))"
+
+
+class Transaction:
+    """What can be read and written inside one transaction. Lock order: control, cycle, orders."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def _rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
+        self._cursor.execute(sql, tuple(outward(arg) for arg in args))
+        rows: list[dict[str, Any]] = self._cursor.fetchall()
+        return rows
+
+    def _write(self, sql: str, args: list[Any]) -> int:
+        self._cursor.execute(sql, tuple(outward(arg) for arg in args))
+        return int(self._cursor.rowcount)
+
+    def control(self) -> Control:
+        """The installation's row, held still (but shared) until the end of the transaction."""
+        names = ", ".join(columns(Control))
+        return value_from(Control, self._rows(f"SELECT {names} FROM dca_control LOCK IN SHARE MODE")[0])
+
+    def asset(self, asset_id: int) -> Asset | None:
+        rows = self._rows(f"SELECT {_ASSET} FROM dca_assets WHERE id = %s", asset_id)
+        return value_from(Asset, rows[0]) if rows else None
+
+    def live_cycle(self, asset_id: int) -> Cycle | None:
+        """The asset's live cycle, locked."""
+        rows = self._rows(f"SELECT {_CYCLE} FROM dca_cycles WHERE live_asset_id = %s FOR UPDATE", asset_id)
+        return value_from(Cycle, rows[0]) if rows else None
+
+    def cycle(self, cycle_id: int) -> Cycle:
+        """Any cycle, locked."""
+        return value_from(
+            Cycle, self._rows(f"SELECT {_CYCLE} FROM dca_cycles WHERE id = %s FOR UPDATE", cycle_id)[0]
+        )
+
+    def orders(self, cycle_id: int) -> list[Order]:
+        """All orders of a locked cycle, oldest first."""
+        rows = self._rows(
+            f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id = %s ORDER BY seq FOR UPDATE", cycle_id
+        )
+        return [value_from(Order, row) for row in rows]
+
+    def cycle_of_order(self, client_order_id: str) -> int | None:
+        """Which cycle an order of ours belongs to; None for an id that the ledger does not know."""
+        rows = self._rows("SELECT cycle_id FROM dca_orders WHERE client_order_id = %s", client_order_id)
+        return int(rows[0]["cycle_id"]) if rows else None
+
+    def insert_order(self, order: Order) -> Order:
+        """Write an order before it is sent, with its first attempt; returns it with its id.
+
+        Raises:
+            LostRace: the asset has a live order already, or the id is used.
+        """
+        names = columns(Order, but=frozenset({"id"}))
+        marks = ", ".join(["%s"] * len(names))
+        self._write(f"INSERT INTO dca_orders ({', '.join(names)}) VALUES ({marks})", parameters(order, names))
+        order_id = int(self._cursor.lastrowid)
+        self.insert_attempt(order_id, 1, order.last_sent_at)
+        rows = self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE id = %s", order_id)
+        return value_from(Order, rows[0])
+
+    def update_order(self, order: Order) -> None:
+        self._update("dca_orders", order, columns(Order, but=frozenset({"id", "version"})))
+
+    def insert_cycle(
+        self, asset_id: int, status: CycleStatus, cooldown_started_at: datetime | None = None
+    ) -> None:
+        """Begin an asset's next cycle.
+
+        Raises:
+            LostRace: the asset has a live cycle already.
+        """
+        self._write(
+            "INSERT INTO dca_cycles (asset_id, status, cooldown_started_at) VALUES (%s, %s, %s)",
+            [asset_id, status, cooldown_started_at],
+        )
+
+    def update_cycle(self, cycle: Cycle) -> None:
+        self._update("dca_cycles", cycle, columns(Cycle, but=frozenset({"id", "version", "asset_id"})))
+
+    def _update(self, table: str, value: Cycle | Order, names: list[str]) -> None:
+        """Write a row that was read under lock; the version says that it still is the one read."""
+        assigned = ", ".join(f"{name} = %s" for name in names)
+        changed = self._write(
+            f"UPDATE {table} SET {assigned}, version = version + 1 WHERE id = %s AND version = %s",
+            [*parameters(value, names), value.id, value.version],
+        )
+        if changed != 1:
+            raise OurBug(f"{table} row {value.id} is not at version {value.version} any more")
+
+    def insert_attempt(self, order_id: int, attempt: int, sent_at: datetime) -> None:
+        self._write(
+            "INSERT INTO dca_order_attempts (order_id, attempt, sent_at) VALUES (%s, %s, %s)",
+            [order_id, attempt, sent_at],
+        )
+
+    def answer_attempt(self, order_id: int, attempt: int, answer: str) -> None:
+        self._write(
+            "UPDATE dca_order_attempts SET answer = %s WHERE order_id = %s AND attempt = %s"
+            " AND answer IS NULL",
+            [answer, order_id, attempt],
+        )
+
+    def expire_attempts(self, order_id: int, sent_before: datetime) -> None:
+        """Note that attempts sent before then can no longer land."""
+        self._write(
+            "UPDATE dca_order_attempts SET answer = 'expired'"
+            " WHERE order_id = %s AND answer IS NULL AND sent_at < %s",
+            [order_id, sent_before],
+        )
+
+    def attempts(self, order_id: int) -> tuple[int, int]:
+        """How often an order was sent, and how many of those are unanswered."""
+        row = self._rows(
+            "SELECT COUNT(*) AS sent, COALESCE(SUM(answer IS NULL), 0) AS unanswered"
+            " FROM dca_order_attempts WHERE order_id = %s",
+            order_id,
+        )[0]
+        return int(row["sent"]), int(row["unanswered"])
+
+    def set_last_sell_price(self, asset_id: int, price: Decimal) -> None:
+        self._write("UPDATE dca_assets SET last_sell_price = %s WHERE id = %s", [price, asset_id])
+
+    def lock_asset(self, asset_id: int, reason: str, now: datetime) -> bool:
+        """Stop trading an asset; False if it was stopped before."""
+        return bool(
+            self._write(
+                "UPDATE dca_assets SET lock_reason = %s, locked_at = %s"
+                " WHERE id = %s AND lock_reason IS NULL",
+                [reason[:500], now, asset_id],
+            )
+        )
+
+    def next_epoch(self, account_id: str) -> Control:
+        """Count a start of main_app, and bind the database to the account on the first one."""
+        self._write(
+            "UPDATE dca_control SET epoch = epoch + 1, account_id = COALESCE(account_id, %s)", [account_id]
+        )
+        return self.control()
+
+    def assets(self) -> list[Asset]:
+        return [value_from(Asset, row) for row in self._rows(f"SELECT {_ASSET} FROM dca_assets ORDER BY id")]
+
+    def live_cycles(self) -> list[Cycle]:
+        """Not locked: for looking, not for writing."""
+        sql = f"SELECT {_CYCLE} FROM dca_cycles WHERE live_asset_id IS NOT NULL"
+        return [value_from(Cycle, row) for row in self._rows(sql)]
+
+    def open_orders(self) -> list[Order]:
+        """Orders that may still fill, as far as we know. Not locked."""
+        return [
+            value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {_OPEN}")
+        ]
+
+    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
+        """Closed orders whose executions have not been asked for yet. Not locked."""
+        rows = self._rows(
+            f"SELECT {_ORDER} FROM dca_orders"
+            " WHERE fee_source = 'assumed' AND closed_at > %s AND filled_qty > 0",
+            closed_after,
+        )
+        return [value_from(Order, row) for row in rows]
+
+
+class Store:
+    """One connection, for one thread. Opens when first needed and again after a loss."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._connection: Any = None
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def transaction(self, work: Callable[[Transaction], R]) -> R:
+        """Run `work` in a transaction and commit; what it raises is raised here, rolled back.
+
+        Raises:
+            DatabaseUnavailable: no answer; the outcome of a commit may be unknown.
+            LostRace: a unique key was taken by somebody else.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._once(work)
+            except mysql.connector.Error as error:
+                self.close()
+                # A server that is gone is not waited for; a lock that was lost is fought for.
+                self._give_up_or_rerun(error, last=attempt == (2 if self._is_lost(error) else _TRIES))
+        raise AssertionError("unreachable")
+
+    def _once(self, work: Callable[[Transaction], R]) -> R:
+        connection = self._connected()
+        cursor = connection.cursor(dictionary=True)
+        finished = False
+        try:
+            cursor.execute("START TRANSACTION")
+            result = work(Transaction(cursor))
+            connection.commit()
+            finished = True
+            return result
+        finally:
+            if finished:
+                cursor.close()
+            else:
+                # Closing rolls back for certain; a ROLLBACK on a sick connection would not.
+                self.close()
+
+    def _give_up_or_rerun(self, error: mysql.connector.Error, *, last: bool) -> None:
+        code = error.errno
+        if code == errorcode.ER_DUP_ENTRY:
+            raise LostRace(error.msg) from error
+        if code in _CHECK_FAILED:
+            raise BrokenRule(error.msg) from error
+        if code in _RERUN or self._is_lost(error):
+            if last:
+                raise DatabaseUnavailable(f"database: {error.msg}") from error
+            return
+        if isinstance(error, mysql.connector.ProgrammingError | mysql.connector.OperationalError):
+            # No right, no table, read only: nothing is known and nothing was changed (F83).
+            raise DatabaseUnavailable(f"database: {error.msg}") from error
+        raise OurBug(f"database: {error}") from error
+
+    @staticmethod
+    def _is_lost(error: mysql.connector.Error) -> bool:
+        return error.errno in _LOST or isinstance(error, mysql.connector.InterfaceError)
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            settings = self._settings
+            where = (
+                {"unix_socket": settings.socket}
+                if settings.socket
+                else {"host": settings.host, "port": settings.port}
+            )
+            self._connection = mysql.connector.connect(
+                **where,
+                user=settings.user,
+                password=settings.password,
+                database=settings.name,
+                charset="utf8mb4",
+                collation="utf8mb4_general_ci",
+                connection_timeout=5,
+                read_timeout=10,
+                write_timeout=10,
+                autocommit=True,
+            )
+            with self._connection.cursor() as cursor:
+                for statement in _SESSION:
+                    cursor.execute(statement)
+        return self._connection
+
+    def close(self) -> None:
+        """Drop the connection; an open transaction is rolled back by the server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(mysql.connector.Error):  # it may be lost already
+                connection.close()
+
+    def run_script(self, sql: str) -> None:
+        """Run a file of statements, each ending at a line's end, one by one and each for itself.
+
+        Raises:
+            DatabaseUnavailable: with the server's words; what ran before stays.
+        """
+        try:
+            connection = self._connected()
+            with connection.cursor() as cursor:
+                for statement in sql.split(";\n"):
+                    if _has_code(statement):
+                        cursor.execute(statement)
+        except mysql.connector.Error as error:
+            self.close()
+            raise DatabaseUnavailable(f"database {self._settings.name}: {error.msg}") from error
+
+    def schema_version(self) -> int:
+        """The newest migration that was applied; 0 for a database without a record of any."""
+        return self.transaction(_schema_version)
+
+    def check_schema(self) -> None:
+        """Make sure that the database is there and as this code needs it.
+
+        Raises:
+            StartRefused: with what to do.
+            DatabaseUnavailable: if it does not answer.
+        """
+        version = self.schema_version()
+        if version < SCHEMA_VERSION:
+            have = "no tables of ours" if version == 0 else f"schema version {version}"
+            raise StartRefused(
+                f"the database {self._settings.name} has {have}, this program needs {SCHEMA_VERSION}: "
+                "run ./bot migrate (an empty database also takes sql/schema.sql)"
+            )
+        if version > SCHEMA_VERSION:
+            raise StartRefused(
+                f"the database {self._settings.name} has schema version {version}, newer than this "
+                f"program's {SCHEMA_VERSION}: update the program"
+            )
+
+
+def _has_code(statement: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines())
+
+
+def _schema_version(transaction: Transaction) -> int:
+    tables = transaction._rows("SHOW TABLES LIKE 'schema_migrations'")
+    if not tables:
+        return 0
+    return int(
+        transaction._rows("SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations")[0]["version"]
+    )

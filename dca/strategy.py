@@ -1,0 +1,274 @@
+"""The whole trading idea: what to do about an asset, seeing its cycle and a quote.
+
+Pure. `levels` says which prices matter; `decide` says what to do when one of them is reached. Both
+start from the same levels, so a quote that `levels` would let pass can never lead to an action.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+
+from dca.model import (
+    HUNDRED,
+    ZERO,
+    Asset,
+    Cycle,
+    CycleStatus,
+    Mode,
+    OrderType,
+    Purpose,
+    Quote,
+    TradingRules,
+    plain,
+    round_down,
+)
+
+MIN_BUY_DOLLARS = Decimal("10.50")
+"""Alpaca refuses buys of USD pairs under $10 (alpaca.md 3); quantities are rounded down, so a margin."""
+MAX_BUY_DOLLARS = Decimal(200_000)
+"""Alpaca's largest order (alpaca.md 3)."""
+ANY_PRICE = Decimal("Infinity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An order worth placing. `trigger_price` is what the rule compared the quote with."""
+
+    purpose: Purpose
+    level: int
+    order_type: OrderType
+    qty: Decimal
+    limit_price: Decimal | None
+    trigger_price: Decimal | None
+    quote_price: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelBuy:
+    """The take-profit is reached while a buy is live: it has to go first."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCooldown:
+    early: bool
+    reason: str
+
+
+Action = Place | CancelBuy | EndCooldown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """What would make an asset act: ask at or below, bid at or above, or a time reached.
+
+    None: no such reason. Nothing at all happens before `not_before`.
+    """
+
+    ask_at_most: Decimal | None = None
+    bid_at_least: Decimal | None = None
+    wake_at: datetime | None = None
+    not_before: datetime | None = None
+
+    def reached(self, quote: Quote, now: datetime) -> bool:
+        """Whether this quote, or the time, is a reason to look closer. Costs no query."""
+        if self.not_before is not None and now < self.not_before:
+            return False
+        if self.ask_at_most is not None and quote.ask <= self.ask_at_most:
+            return True
+        if self.bid_at_least is not None and quote.bid >= self.bid_at_least:
+            return True
+        return self.wake_at is not None and now >= self.wake_at
+
+
+NOTHING = Levels()
+
+
+def quote_problem(
+    quote: Quote, now: datetime, *, max_age_seconds: Decimal, max_spread_percent: Decimal
+) -> str | None:
+    """Say why a quote must not decide anything; None for a good one (F16, F26)."""
+    bid, ask = quote.bid, quote.ask
+    if not (bid.is_finite() and ask.is_finite()):
+        return "a price is not a number"
+    if bid <= 0 or ask <= 0:
+        return f"a price is not positive: bid {bid} ask {ask}"
+    if bid > ask:
+        return f"crossed: bid {bid} above ask {ask}"
+    if (ask - bid) * HUNDRED > max_spread_percent * bid:
+        return f"spread above {plain(max_spread_percent)} %: bid {bid} ask {ask}"
+    age_seconds = (now - quote.at).total_seconds()
+    if abs(age_seconds) > max_age_seconds:
+        return f"{age_seconds:.0f} s old"
+    return None
+
+
+def asset_problems(asset: Asset, rules: TradingRules | None) -> list[str]:
+    """Say what keeps an asset from being traded, column by column; empty if nothing does."""
+    amounts = {"base_order_amount": asset.base_order_amount}
+    if asset.max_safety_orders > 0:
+        amounts["safety_order_amount"] = asset.safety_order_amount
+    problems = [
+        f"{column} is {plain(amount)}, below {MIN_BUY_DOLLARS}: "
+        f"the exchange refuses buys under $10 and quantities are rounded down; raise it"
+        for column, amount in amounts.items()
+        if amount < MIN_BUY_DOLLARS
+    ]
+    problems += [
+        f"{column} is {plain(amount)}, above the exchange's largest order of {MAX_BUY_DOLLARS}; lower it"
+        for column, amount in amounts.items()
+        if amount > MAX_BUY_DOLLARS
+    ]
+    if not asset.asset_symbol.endswith("/USD"):
+        problems.append(f"asset_symbol is {asset.asset_symbol}: only pairs against USD are traded")
+    elif rules is None:
+        problems.append(f"asset_symbol is {asset.asset_symbol}: the exchange has no such pair")
+    elif not rules.tradable:
+        problems.append(f"asset_symbol is {asset.asset_symbol}: the exchange does not trade it now")
+    return problems
+
+
+def take_profit_price(cycle: Cycle, take_profit_percent: Decimal) -> Decimal:
+    return cycle.average_purchase_price * (1 + take_profit_percent / HUNDRED)
+
+
+def safety_price(asset: Asset, cycle: Cycle) -> Decimal | None:
+    """The ask at which the next safety order is bought; None if there is none to come."""
+    if cycle.safety_orders >= asset.max_safety_orders or cycle.last_order_fill_price is None:
+        return None
+    return cycle.last_order_fill_price * (1 - asset.safety_order_deviation / HUNDRED)
+
+
+def early_restart_price(asset: Asset) -> Decimal | None:
+    """The ask at which a cooldown ends before its time; None without a last sale."""
+    if asset.last_sell_price is None:
+        return None
+    return asset.last_sell_price * (1 - asset.buy_order_price_deviation_percent / HUNDRED)
+
+
+def cooldown_ends_at(asset: Asset, cycle: Cycle) -> datetime | None:
+    """None for a cooldown with no sale behind it: it has nothing to wait for."""
+    if cycle.cooldown_started_at is None:
+        return None
+    return cycle.cooldown_started_at + timedelta(seconds=asset.cooldown_period)
+
+
+def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode: Mode) -> Levels:
+    """The prices and times that matter to an asset now."""
+    if asset.lock_reason is not None or mode is Mode.HALT:
+        return NOTHING
+    if cycle.status is CycleStatus.COOLDOWN:
+        return Levels(ask_at_most=early_restart_price(asset), wake_at=cooldown_ends_at(asset, cycle) or now)
+    sellable = cycle.quantity >= rules.min_order_size
+    sell = take_profit_price(cycle, asset.take_profit_percent) if sellable else None
+    if cycle.status is CycleStatus.BUYING:
+        return Levels(bid_at_least=sell)
+    if cycle.status is not CycleStatus.WATCHING:
+        return NOTHING
+    may_buy = asset.is_enabled and mode is Mode.RUN and rules.tradable
+    buy = (safety_price(asset, cycle) if sellable else ANY_PRICE) if may_buy else None
+    return Levels(ask_at_most=buy, bid_at_least=sell, not_before=cycle.next_retry_at)
+
+
+def decide(
+    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, now: datetime, mode: Mode
+) -> Action | None:
+    """What to do about an asset on this quote; None for nothing. The quote must be a good one."""
+    reach = levels(asset, cycle, rules, now, mode)
+    if not reach.reached(quote, now):
+        return None
+    if cycle.status is CycleStatus.COOLDOWN:
+        return _end_cooldown(reach, quote, now)
+    if reach.bid_at_least is not None and quote.bid >= reach.bid_at_least:
+        return _take_profit(asset, cycle, quote, rules, reach.bid_at_least)
+    if reach.ask_at_most is None:
+        return None
+    if cycle.quantity >= rules.min_order_size:
+        return _safety_order(asset, cycle, quote, rules, reach.ask_at_most)
+    return _base_order(asset, cycle, quote, rules)
+
+
+def _end_cooldown(reach: Levels, quote: Quote, now: datetime) -> EndCooldown:
+    if reach.wake_at is not None and now >= reach.wake_at:
+        return EndCooldown(early=False, reason="its time is up")
+    assert reach.ask_at_most is not None
+    reason = f"ask {plain(quote.ask)} fell to the restart price {_rounded(reach.ask_at_most)}"
+    return EndCooldown(early=True, reason=reason)
+
+
+def _take_profit(
+    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal
+) -> Place | CancelBuy:
+    reason = (
+        f"bid {plain(quote.bid)} reached {_rounded(price)}, {plain(asset.take_profit_percent)} % above "
+        f"average {plain(cycle.average_purchase_price)}"
+    )
+    if cycle.status is CycleStatus.BUYING:
+        return CancelBuy(reason=reason)
+    return Place(
+        purpose=Purpose.TAKE_PROFIT,
+        level=0,
+        order_type=OrderType.MARKET,
+        qty=round_down(cycle.quantity, rules.qty_increment),
+        limit_price=None,
+        trigger_price=price,
+        quote_price=quote.bid,
+        reason=reason,
+    )
+
+
+def _safety_order(
+    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal
+) -> Place | None:
+    assert cycle.last_order_fill_price is not None
+    reason = (
+        f"ask {plain(quote.ask)} fell to {_rounded(price)}, {plain(asset.safety_order_deviation)} % below "
+        f"last fill {plain(cycle.last_order_fill_price)}"
+    )
+    level = cycle.safety_orders + 1
+    return _buy(Purpose.SAFETY, level, asset.safety_order_amount, quote, rules, price, reason)
+
+
+def _base_order(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules) -> Place | None:
+    """Open a cycle; or top up a base order of which too little was filled to be sold again."""
+    if cycle.quantity == 0:
+        reason = "nothing is held"
+        amount = asset.base_order_amount
+    else:
+        reason = f"the {plain(cycle.quantity)} held are too few to be sold"
+        amount = max(asset.base_order_amount - cycle.bought_cost, MIN_BUY_DOLLARS)
+    return _buy(Purpose.BASE, 0, amount, quote, rules, None, reason)
+
+
+def _buy(
+    purpose: Purpose,
+    level: int,
+    amount: Decimal,
+    quote: Quote,
+    rules: TradingRules,
+    trigger_price: Decimal | None,
+    reason: str,
+) -> Place | None:
+    """A limit buy at the ask for an amount of dollars, or None if the exchange would not take it."""
+    limit_price = round_down(quote.ask, rules.price_increment)
+    qty = round_down(amount / limit_price, rules.qty_increment) if limit_price > 0 else ZERO
+    if qty < rules.min_order_size:
+        return None
+    return Place(
+        purpose=purpose,
+        level=level,
+        order_type=OrderType.LIMIT,
+        qty=qty,
+        limit_price=limit_price,
+        trigger_price=trigger_price,
+        quote_price=quote.ask,
+        reason=reason,
+    )
+
+
+def _rounded(price: Decimal) -> str:
+    """A computed price for a sentence: eight significant digits are more than anyone reads."""
+    digits = max(0, 7 - price.adjusted())
+    return plain(price.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN))

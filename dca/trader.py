@@ -1,0 +1,349 @@
+"""The shell around the strategy: decide, write the claim, and only then talk to the exchange.
+
+One trader works for one thread. An asset always belongs to the same one, so that events of one asset
+never overlap here; other processes are kept out by the locked rows (design.md 8 and 9).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from dca import ledger, lifecycle, strategy
+from dca.bookkeeper import Bookkeeper, Settled
+from dca.desk import Desk, Watch
+from dca.errors import LostRace
+from dca.logs import Troubles, fact, warn
+from dca.model import (
+    Accepted,
+    Asset,
+    Cycle,
+    DefiniteReject,
+    Duplicate,
+    Mode,
+    Order,
+    OrderState,
+    Position,
+    Purpose,
+    Quote,
+    Side,
+    TradingRules,
+    Unknown,
+    plain,
+    round_down,
+)
+from dca.ports import Broker, Clock, Store, Transaction
+from dca.strategy import CancelBuy, EndCooldown, Place
+
+SEND_WITHIN_SECONDS = 5.0
+"""An order that took longer from its claim to the wire is not sent any more; settling gives it up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Which quotes may decide, and how long an unknown order is waited for."""
+
+    max_quote_age_seconds: Decimal
+    max_spread_percent: Decimal
+    quiet_period: timedelta
+
+
+class Trader:
+    """Acts on quotes. `books` books what comes of it."""
+
+    def __init__(
+        self, store: Store, broker: Broker, desk: Desk, clock: Clock, troubles: Troubles, limits: Limits
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._desk = desk
+        self._clock = clock
+        self._troubles = troubles
+        self._limits = limits
+        self._quotes: dict[str, Quote] = {}
+        self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
+
+    def on_quote(self, quote: Quote) -> bool:
+        """React to a quote; does nothing, cheaply, unless it reaches one of the asset's levels. Returns
+        whether it was looked at closer.
+
+        Raises:
+            Unavailable: database or exchange do not answer; the next quote tries again.
+        """
+        self._quotes[quote.symbol] = quote
+        watch = self._desk.watch(quote.symbol)
+        now = self._clock.now()
+        if watch is None or watch.cycle is None or not watch.levels.reached(quote, now):
+            return False
+        if not self._desk.settled:
+            return False
+        problem = self._quote_problem(quote, now)
+        if problem is not None:
+            self._troubles.begins("quotes", f"{quote.symbol} not used", problem, now, symbol=quote.symbol)
+            return False
+        self._troubles.ends("quotes", f"{quote.symbol} not used", now, symbol=quote.symbol)
+        self._act(watch, watch.cycle, quote)
+        return True
+
+    def _quote_problem(self, quote: Quote, now: datetime) -> str | None:
+        return strategy.quote_problem(
+            quote,
+            now,
+            max_age_seconds=self._limits.max_quote_age_seconds,
+            max_spread_percent=self._limits.max_spread_percent,
+        )
+
+    def _act(self, watch: Watch, cycle: Cycle, quote: Quote) -> None:
+        """Carry out what the strategy says of the remembered rows; each way decides again under lock."""
+        asset = self._desk.tradable_form(watch.asset)
+        rules = self._desk.rules[asset.asset_symbol]
+        action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
+        match action:
+            case EndCooldown():
+                self._end_cooldown(asset, quote, rules)
+            case CancelBuy(reason=reason):
+                for order in watch.open_orders:
+                    self.cancel(order, reason)
+            case Place(purpose=Purpose.TAKE_PROFIT):
+                self._place(asset, quote, rules, self._broker.position(asset.asset_symbol))
+            case Place():
+                self._place(asset, quote, rules, None)
+
+    def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
+        def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
+            mode, current, cycle = self._locked(tx, asset)
+            if current is None or cycle is None:
+                return None
+            action = strategy.decide(current, cycle, quote, rules, self._clock.now(), mode)
+            if not isinstance(action, EndCooldown):
+                return None
+            tx.update_cycle(lifecycle.cooldown_over(cycle))
+            return cycle, action
+
+        ended = self._store.transaction(work)
+        if ended is not None:
+            cycle, action = ended
+            what = "cooldown ended early" if action.early else "cooldown over"
+            fact("cycle", what, symbol=asset.asset_symbol, cycle=cycle.id, why=action.reason)
+        self.books.look(asset.asset_symbol)
+
+    def _locked(self, tx: Transaction, asset: Asset) -> tuple[Mode, Asset | None, Cycle | None]:
+        """The rows a decision rests on, locked in the order control, cycle. A newer start of main_app
+        takes the right to trade from an older one (F08)."""
+        control = tx.control()
+        cycle = tx.live_cycle(asset.id)
+        current = tx.asset(asset.id)
+        mode = control.mode if control.epoch == self._desk.epoch else Mode.HALT
+        return mode, None if current is None else self._desk.tradable_form(current), cycle
+
+    def _place(self, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None) -> None:
+        """Claim an order in one transaction, then send it. `position` bounds a sell."""
+        started = self._clock.monotonic()
+        try:
+            claimed = self._store.transaction(lambda tx: self._claim(tx, asset, quote, rules, position))
+        except LostRace:
+            claimed = None  # another process was first; its order is read below
+        self.books.look(asset.asset_symbol)
+        if claimed is None:
+            return
+        order, reason = claimed
+        fact(
+            "order",
+            f"placing {order.client_order_id}",
+            symbol=order.symbol,
+            cycle=order.cycle_id,
+            side=order.side.value,
+            purpose=order.purpose.value,
+            safety_order=order.level or None,
+            qty=order.qty,
+            limit=order.limit_price,
+            why=reason,
+        )
+        if self._clock.monotonic() - started > SEND_WITHIN_SECONDS:
+            warn(
+                "order",
+                f"not sent {order.client_order_id}",
+                symbol=order.symbol,
+                why="the claim took too long",
+            )
+            return
+        self._send(order, 1)
+
+    def _claim(
+        self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
+    ) -> tuple[Order, str] | None:
+        mode, current, cycle = self._locked(tx, asset)
+        if current is None or cycle is None:
+            return None
+        now = self._clock.now()
+        action = strategy.decide(current, cycle, quote, rules, now, mode)
+        if not isinstance(action, Place):
+            return None
+        orders = tx.orders(cycle.id)
+        if position is not None:
+            checked = self._against_position(tx, cycle, orders, action, rules, position)
+            if checked is None:
+                return None
+            cycle, orders, action = checked
+        elif action.purpose is Purpose.TAKE_PROFIT:
+            return None  # the rows turned since the look from memory: the next quote reads the position
+        order = tx.insert_order(self._new_order(current, cycle, orders, action, quote, rules, now))
+        tx.update_cycle(lifecycle.placed(cycle, order.side))
+        return order, action.reason
+
+    def _against_position(
+        self,
+        tx: Transaction,
+        cycle: Cycle,
+        orders: list[Order],
+        action: Place,
+        rules: TradingRules,
+        position: Position,
+    ) -> tuple[Cycle, list[Order], Place] | None:
+        """Bound a sell by what the account really has: never refused for being larger (F06).
+
+        A shortage that fees explain is booked as fee; a larger one, or coins that another order holds,
+        stops the sell with its reason. Nothing is guessed.
+        """
+        shortage = cycle.quantity - position.qty
+        problem = None
+        if shortage > ledger.shortage_tolerance(cycle, rules.qty_increment):
+            problem = f"the account holds {plain(position.qty)}, the ledger {plain(cycle.quantity)}"
+        elif shortage > 0:
+            poorer = ledger.with_shortage_as_fee(orders, shortage)
+            if poorer is not None:
+                tx.update_order(poorer)
+                orders = tx.orders(cycle.id)
+                cycle = ledger.with_totals(cycle, orders)
+        qty = round_down(min(cycle.quantity, position.qty_available), rules.qty_increment)
+        if problem is None and qty < round_down(cycle.quantity, rules.qty_increment):
+            problem = f"only {plain(position.qty_available)} of {plain(position.qty)} are free to be sold"
+        if problem is not None:
+            tx.update_cycle(lifecycle.refused(cycle, Side.SELL, problem, self._clock.now()))
+            self._troubles.begins(
+                "sell", f"{position.symbol} held back", problem, self._clock.now(), symbol=position.symbol
+            )
+            return None
+        self._troubles.ends("sell", f"{position.symbol} held back", self._clock.now(), symbol=position.symbol)
+        return cycle, orders, replace(action, qty=qty)
+
+    def _new_order(
+        self,
+        asset: Asset,
+        cycle: Cycle,
+        orders: list[Order],
+        action: Place,
+        quote: Quote,
+        rules: TradingRules,
+        now: datetime,
+    ) -> Order:
+        """The order's row, whole and final before anything is sent."""
+        seq = max((order.seq for order in orders), default=0) + 1
+        return Order(
+            id=0,
+            asset_id=asset.id,
+            cycle_id=cycle.id,
+            seq=seq,
+            purpose=action.purpose,
+            level=action.level,
+            client_order_id=ledger.client_order_id(
+                self._desk.install_id, cycle.id, seq, action.purpose, action.level
+            ),
+            symbol=asset.asset_symbol,
+            side=action.purpose.side,
+            order_type=action.order_type,
+            time_in_force="gtc",
+            qty=action.qty,
+            limit_price=action.limit_price,
+            state=OrderState.SENT,
+            trigger_price=action.trigger_price,
+            quote_price=action.quote_price,
+            quote_age_ms=max(0, round((now - quote.at).total_seconds() * 1000)),
+            base_order_amount=asset.base_order_amount,
+            safety_order_amount=asset.safety_order_amount,
+            max_safety_orders=asset.max_safety_orders,
+            take_profit_percent=asset.take_profit_percent,
+            min_order_size=rules.min_order_size,
+            qty_increment=rules.qty_increment,
+            epoch=self._desk.epoch,
+            created_at=now,
+            last_sent_at=now,
+        )
+
+    def _send(self, order: Order, attempt: int) -> None:
+        """POST a claimed order and book the answer. No answer leaves it in flight: settling asks."""
+        match self._broker.submit(order):
+            case Accepted(snapshot=snapshot):
+                self.books.book(snapshot, attempt)
+            case DefiniteReject() as answer:
+                self.books.refused(order, attempt, answer)
+            case Duplicate():
+                fact(
+                    "order",
+                    f"known already {order.client_order_id}",
+                    symbol=order.symbol,
+                    cycle=order.cycle_id,
+                )
+                self.books.settle(order)
+            case Unknown(reason=reason):
+                what = f"outcome unknown {order.client_order_id}"
+                warn("order", what, symbol=order.symbol, cycle=order.cycle_id, why=reason)
+
+    def settle(self, order: Order) -> Settled:
+        """Ask what became of an order. One that provably never arrived is sent again under the same id
+        while it still makes sense, and given up otherwise (faults.md D.5).
+
+        Raises:
+            Unavailable: nothing is known, nothing was changed.
+        """
+        settled = self.books.settle(order)
+        if settled.denied_for_good:
+            attempt = self.books.claim_resend(order) if self._still_wanted(order) else None
+            if attempt is None:
+                self.books.give_up(order)
+            else:
+                fact("order", f"sending again {order.client_order_id}", symbol=order.symbol, attempt=attempt)
+                self._send(order, attempt)
+        return settled
+
+    def _still_wanted(self, order: Order) -> bool:
+        """Whether the same order, to the letter, would be right at the newest quote."""
+        watch, quote = self._desk.watch(order.symbol), self._quotes.get(order.symbol)
+        if watch is None or watch.problem is not None or quote is None:
+            return False
+        if self._quote_problem(quote, self._clock.now()) is not None:
+            return False
+        if order.side is Side.SELL:
+            return order.trigger_price is not None and quote.bid >= order.trigger_price
+        may_buy = watch.asset.is_enabled and self._desk.mode is Mode.RUN
+        return may_buy and order.limit_price is not None and quote.ask <= order.limit_price
+
+    def cancel(self, order: Order, reason: str) -> None:
+        """Ask for an order to be canceled, once; settling asks again until it has ended.
+
+        An order whose existence is not known yet has to be settled first.
+
+        Raises:
+            Unavailable: the wish may be written down already; settling carries on from there.
+        """
+
+        def work(tx: Transaction) -> Order | None:
+            tx.cycle(order.cycle_id)
+            current = next(each for each in tx.orders(order.cycle_id) if each.id == order.id)
+            if current.state is not OrderState.ACKED:
+                return None
+            now = self._clock.now()
+            tx.update_order(replace(current, state=OrderState.CANCEL_REQUESTED, cancel_requested_at=now))
+            return current
+
+        wanted = self._store.transaction(work)
+        if wanted is None or wanted.exchange_order_id is None:
+            return
+        fact(
+            "order",
+            f"canceling {order.client_order_id}",
+            symbol=order.symbol,
+            cycle=order.cycle_id,
+            why=reason,
+        )
+        self.books.look(order.symbol)
+        self._broker.cancel(wanted.exchange_order_id)
