@@ -14,11 +14,12 @@ from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk, Watch
 from dca.errors import LostRace, Unavailable
+from dca.failures import LIMIT, Failures
 from dca.feed import Feed
 from dca.heartbeat import Heartbeat
 from dca.inbox import ConfirmFee, Inboxes, Settle
 from dca.logs import Troubles, fact, warn
-from dca.model import Asset, Control, CycleStatus, Order, Snapshot
+from dca.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
 from dca.ports import Transaction
 from dca.runtime import Context
 from dca.settings import Settings
@@ -38,6 +39,8 @@ BEAT_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 SILENT_SECONDS = 15.0
 """A quote stream silent for longer is compared with the exchange's latest quotes."""
+GOOD_SECONDS = 60.0
+"""A run that lasted this long has not died over an asset."""
 DRAIN_SECONDS = 15.0
 
 
@@ -52,7 +55,9 @@ class Application:
         self._store = Store(self._settings.database)
         self._broker = Broker(self._settings.exchange)
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
-        self._due: dict[str, float] = {}
+        self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
+        now = self._clock.monotonic()
+        self._due = {"rules": now + RULES_SECONDS, "failures": now + GOOD_SECONDS}
         self._settle_now = False
 
     def run(self) -> None:
@@ -92,7 +97,7 @@ class Application:
             self._settings.exchange, self._inboxes, self._clock, self._troubles, self._ask_to_settle
         )
         self._workers = [
-            Worker(number, self._settings, inbox, self._desk, self._troubles, self._feed)
+            Worker(number, self._settings, inbox, self._desk, self._troubles, self._feed, self._failures)
             for number, inbox in enumerate(self._inboxes.all, start=1)
         ]
         return self._until_it_answers(self._first_look) is not None
@@ -107,8 +112,23 @@ class Application:
         return self._store.transaction(lambda tx: tx.next_epoch(account.id))
 
     def _first_look(self) -> bool:
+        for symbol, deaths in self._failures.counts().items():
+            if deaths >= LIMIT:
+                self._lock_poisoned(symbol, deaths)
         self._refresh()
         return True
+
+    def _lock_poisoned(self, symbol: str, deaths: int) -> None:
+        """Leave out an asset that keeps killing the process; the others trade."""
+        reason = f"main_app died {deaths} times over it: see 'crash' in logs/main_app.log"
+
+        def work(tx: Transaction) -> bool:
+            found = [asset for asset in tx.assets() if asset.asset_symbol == symbol]
+            return any(tx.lock_asset(asset.id, reason, self._clock.now()) for asset in found)
+
+        if self._store.transaction(work):
+            warn("asset", "locked", symbol=symbol, why=reason)
+        self._failures.clear()
 
     def _until_it_answers(self, work: Callable[[], R]) -> R | None:
         """Do something that must succeed before trading; a database or exchange that is down is waited
@@ -134,6 +154,7 @@ class Application:
         self._regularly("fees", FEES_SECONDS, self._ask_for_fees)
         self._regularly("rules", RULES_SECONDS, self._read_rules)
         self._regularly("silence", SILENT_SECONDS / 3, self._probe_silence)
+        self._regularly("failures", RULES_SECONDS, self._failures.clear)
         self._regularly("beat", BEAT_SECONDS, self._beat)
 
     def _regularly(self, name: str, seconds: float, work: Callable[[], None]) -> None:
@@ -226,7 +247,7 @@ class Application:
 
     def _settle_one(self, order: Order, snapshot: Snapshot | None) -> None:
         inbox = self._inboxes.of(order.symbol)
-        if snapshot is None or order.state not in {order.state.SENT, order.state.ACKED}:
+        if snapshot is None or order.state not in {OrderState.SENT, OrderState.ACKED}:
             inbox.put(Settle(order=order))
         elif ledger.merge(order, snapshot, self._clock.now()) != order:
             inbox.put(snapshot)

@@ -272,6 +272,13 @@ def _code_of(error: APIError) -> tuple[int, str]:
 
 
 def _short(error: BaseException) -> str:
-    """One line for a log: the type says what kind of trouble it is."""
+    """One line for a log, without the layers of the HTTP library."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {READ_SECONDS} s"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if (
+        reason is not None
+    ):  # "HTTPConnection(host='...', port=1): Failed to ...: [Errno 111] Connection refused"
+        return str(reason).rpartition("): ")[2][:200]
     message = " ".join(str(error).split())[:200]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -55,8 +55,10 @@ class Desk:
         return list(self._watches.values())
 
     def symbols(self) -> set[str]:
-        """Pairs whose quotes matter: every asset that has a live cycle."""
-        return {watch.asset.asset_symbol for watch in self._watches.values() if watch.cycle is not None}
+        """Pairs whose quotes matter: every asset that has a live cycle. Pairs that the exchange does not
+        have stay out: it would refuse the whole subscription."""
+        alive = {watch.asset.asset_symbol for watch in self._watches.values() if watch.cycle is not None}
+        return alive & self.rules.keys()
 
     def open_orders(self) -> list[Order]:
         return [order for watch in self._watches.values() for order in watch.open_orders]

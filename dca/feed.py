@@ -242,7 +242,7 @@ class Feed:
     def _take_quote(self, message: dict[str, Any], now: datetime) -> None:
         try:
             quote = wire.stream_quote(message, now)
-        except (ValueError, ArithmeticError, KeyError) as error:
+        except ValueError as error:
             self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
             return
         self.quotes.last_message_at = now

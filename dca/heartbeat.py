@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -25,5 +26,6 @@ class Heartbeat:
             **content,
         }
         scratch = self._path.with_suffix(".tmp")
-        scratch.write_text(json.dumps(beat, indent=1) + "\n", encoding="utf-8")
-        scratch.replace(self._path)
+        with suppress(OSError):  # a full disk stops no trading; a missing beat speaks for itself
+            scratch.write_text(json.dumps(beat, indent=1) + "\n", encoding="utf-8")
+            scratch.replace(self._path)

@@ -32,24 +32,19 @@ DOLLAR_FEE_STEP = Decimal("0.01")
 LEDGER_STEP = Decimal("1e-15")
 """What the ledger's columns can hold (DECIMAL(30, 15)); the server would round a longer value half up."""
 
-_STATUS_RANK = {
-    status: rank
-    for rank, status in enumerate(
-        [
-            "pending_new",
-            "accepted",
-            "new",
-            "partially_filled",
-            "pending_cancel",
-            "replaced",
-            "rejected",
-            "expired",
-            "canceled",
-            "filled",
-        ],
-        start=1,
-    )
-}
+_STATUSES_IN_ORDER = (
+    "pending_new",
+    "accepted",
+    "new",
+    "partially_filled",
+    "pending_cancel",
+    "replaced",
+    "rejected",
+    "expired",
+    "canceled",
+    "filled",
+)
+_STATUS_RANK = {status: rank for rank, status in enumerate(_STATUSES_IN_ORDER, start=1)}
 
 
 def client_order_id(install_id: str, cycle_id: int, seq: int, purpose: Purpose, level: int) -> str:
@@ -108,10 +103,12 @@ def merge(order: Order, snapshot: Snapshot, now: datetime) -> Order:
     if snapshot.filled_qty > order.filled_qty:
         merged = _with_fill(merged, snapshot)
     closed = merged.exchange_status in CLOSED_AT_EXCHANGE
+    # An order that we gave up was closed in our book only; the exchange's may be open.
+    closed_at = None if order.state in GIVEN_UP_STATES - {OrderState.GHOST} else order.closed_at
     return replace(
         merged,
         state=_state_after(order.state, closed=closed),
-        closed_at=order.closed_at or (now if closed else None),
+        closed_at=closed_at or (now if closed else None),
         not_found_at=None,
     )
 

@@ -119,6 +119,8 @@ class _Reader:
 
     def url(self, name: str, value: str, schemes: tuple[str, str]) -> str:
         """A URL whose first scheme is encrypted; the second is good on this machine only."""
+        if not value:
+            return value  # complained about already
         parts = urlsplit(value)
         if parts.scheme not in schemes or not parts.hostname:
             self.problems.append(f"{name} is {value!r}: it must begin with {schemes[0]}://")

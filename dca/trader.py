@@ -101,7 +101,7 @@ class Trader:
             case EndCooldown():
                 self._end_cooldown(asset, quote, rules)
             case CancelBuy(reason=reason):
-                for order in watch.open_orders:
+                for order in () if watch.awaits_cancel else watch.open_orders:
                     self.cancel(order, reason)
             case Place(purpose=Purpose.TAKE_PROFIT):
                 self._place(asset, quote, rules, self._broker.position(asset.asset_symbol))

@@ -127,15 +127,18 @@ def execution(raw: Json) -> Execution:
 
 
 def stream_quote(raw: Json, received_at: datetime) -> Quote:
-    """A `q` message of the market-data stream; `t` is a datetime by then. NaN passes: the strategy's
-    gate is where a quote is judged."""
+    """A `q` message of the market-data stream; `t` is a datetime by then.
+
+    Raises:
+        ValueError: a price that is no finite number (F26); the rest is for the strategy's gate to judge.
+    """
     at = raw.get("t")
     if not isinstance(at, datetime):
         raise ValueError(f"a quote without a time: {str(raw)[:200]}")
     return Quote(
         symbol=text(raw, "S"),
-        bid=Decimal(str(raw["bp"])),
-        ask=Decimal(str(raw["ap"])),
+        bid=number(raw.get("bp")),
+        ask=number(raw.get("ap")),
         at=at,
         received_at=received_at,
     )

@@ -34,12 +34,20 @@ class Worker(threading.Thread):
     hand; anything that escapes it ends the process (runtime.py)."""
 
     def __init__(
-        self, number: int, settings: Settings, inbox: Inbox, desk: Desk, troubles: Troubles, feed: Feed
+        self,
+        number: int,
+        settings: Settings,
+        inbox: Inbox,
+        desk: Desk,
+        troubles: Troubles,
+        feed: Feed,
+        failures: Failures,
     ) -> None:
         super().__init__(name=f"worker-{number}", daemon=True)
         self._inbox = inbox
         self._troubles = troubles
         self._feed = feed
+        self._failures = failures
         self._clock = SystemClock()
         self._store = Store(settings.database)
         self._broker = Broker(settings.exchange)
@@ -66,14 +74,20 @@ class Worker(threading.Thread):
     def _take(self, item: Task | Quote) -> None:
         """Handle one item. Where something does not answer nothing was decided, and nothing is lost: a
         later quote decides, and settling finds what an order update said."""
+        survived = False
         try:
             answered = self._handle(item)
+            survived = True
         except Unavailable as error:
             self._failing = True
             self._troubles.begins("worker", type(error).__name__, str(error), self._clock.now())
             if isinstance(item, Quote):
                 self._resting[item.symbol] = self._clock.monotonic() + REST_SECONDS
+            survived = True
             return
+        finally:
+            if not survived:
+                self._failures.note(item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol)
         if self._failing and answered:
             self._recovered()
 

@@ -1,6 +1,6 @@
 -- The whole schema for an empty database:  mysql ... your_database < sql/schema.sql
--- It is sql/migrations/*.sql one after the other, with the record of what was applied; a test keeps
--- the two the same. A database that has some of it already is brought up by ./bot migrate instead.
+-- It is sql/migrations/*.sql one after the other, with the record of what was applied; a test
+-- keeps the two the same. A database that has some of it is brought up by ./bot migrate instead.
 
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version INT NOT NULL PRIMARY KEY,

@@ -37,8 +37,8 @@ def whole_schema() -> str:
     """What sql/schema.sql says: all migrations one after the other, each with its record."""
     head = (
         "-- The whole schema for an empty database:  mysql ... your_database < sql/schema.sql\n"
-        "-- It is sql/migrations/*.sql one after the other, with the record of what was applied; a test keeps\n"
-        "-- the two the same. A database that has some of it already is brought up by ./bot migrate instead.\n"
+        "-- It is sql/migrations/*.sql one after the other, with the record of what was applied; a test\n"
+        "-- keeps the two the same. A database that has some of it is brought up by ./bot migrate instead.\n"
     )
     parts = [f"\n-- ---- {file.name} ----\n\n{file.read_text()}\n{record_of(file)}" for file in files()]
     return head + RECORD + "".join(parts)

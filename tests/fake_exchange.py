@@ -1,0 +1,148 @@
+"""An exchange in memory, as small as the races need it: orders fill when told to, answers get lost on request.
+
+Independent of paper_exchange: the trader's races are about the order of events, and here a test holds every
+one of them in its hand.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from dca.errors import ExchangeUnavailable
+from dca.model import (
+    Accepted,
+    DefiniteReject,
+    Duplicate,
+    Execution,
+    Order,
+    Position,
+    Snapshot,
+    SubmitOutcome,
+    Unknown,
+)
+
+FEE = Decimal("0.0025")
+
+
+class Crash(BaseException):
+    """The process dies here: nothing may catch it."""
+
+
+class FakeClock:
+    """Time that moves when told to."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now.timestamp()
+
+    def pass_seconds(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeExchange:
+    """Implements ports.Broker. `on_submit` runs between acceptance and answer."""
+
+    clock: FakeClock
+    orders: dict[str, Snapshot] = field(default_factory=dict)
+    posts: list[str] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+    held: dict[str, Decimal] = field(default_factory=dict)
+    executions_of: dict[str, list[Execution]] = field(default_factory=dict)
+    lose_answer: bool = False
+    lose_request: bool = False
+    reject: DefiniteReject | None = None
+    hidden_until: datetime | None = None
+    down: bool = False
+    on_submit: Callable[[Snapshot], None] | None = None
+
+    def submit(self, order: Order) -> SubmitOutcome:
+        self.posts.append(order.client_order_id)
+        if self.lose_request:
+            return Unknown(reason="lost on the way")
+        if order.client_order_id in self.orders:
+            return Duplicate()
+        if self.reject is not None:
+            return self.reject
+        if order.side == "sell" and order.qty > self.held.get(order.symbol, Decimal(0)):
+            return DefiniteReject(code=40310000, message="insufficient balance")
+        now = self.clock.now()
+        snapshot = Snapshot(
+            exchange_order_id=f"x-{len(self.orders) + 1}",
+            client_order_id=order.client_order_id,
+            symbol=order.symbol,
+            side=order.side.value,
+            status="new",
+            qty=order.qty,
+            limit_price=order.limit_price,
+            filled_qty=Decimal(0),
+            filled_avg_price=None,
+            created_at=now,
+            updated_at=now,
+        )
+        self.orders[order.client_order_id] = snapshot
+        if self.on_submit is not None:
+            self.on_submit(snapshot)
+        return Unknown(reason="answer lost") if self.lose_answer else Accepted(snapshot=snapshot)
+
+    def fill(self, client_order_id: str, qty: str | None = None, price: str = "100") -> Snapshot:
+        """Fill up to `qty` in all (default: everything); returns what the stream would say."""
+        order = self.orders[client_order_id]
+        assert order.qty is not None
+        total = Decimal(qty) if qty else order.qty
+        part = total - order.filled_qty
+        status = "filled" if total == order.qty else "partially_filled"
+        filled = replace(
+            order,
+            filled_qty=total,
+            filled_avg_price=Decimal(price),
+            status=status,
+            updated_at=self.clock.now(),
+        )
+        self.orders[client_order_id] = filled
+        coins = self.held.get(order.symbol, Decimal(0))
+        self.held[order.symbol] = coins + part * (1 - FEE) if order.side == "buy" else coins - part
+        executions = self.executions_of.setdefault(order.exchange_order_id, [])
+        name = f"{order.exchange_order_id}-{len(executions)}"
+        executions.append(
+            Execution(id=name, exchange_order_id=order.exchange_order_id, qty=part, price=Decimal(price))
+        )
+        return filled
+
+    def end(self, client_order_id: str, status: str = "canceled") -> Snapshot:
+        ended = replace(self.orders[client_order_id], status=status, updated_at=self.clock.now())
+        self.orders[client_order_id] = ended
+        return ended
+
+    def order(self, client_order_id: str) -> Snapshot | None:
+        self._answer()
+        if self.hidden_until is not None and self.clock.now() < self.hidden_until:
+            return None
+        return self.orders.get(client_order_id)
+
+    def open_orders(self) -> list[Snapshot]:
+        self._answer()
+        return [order for order in self.orders.values() if not order.is_closed]
+
+    def cancel(self, exchange_order_id: str) -> None:
+        self._answer()
+        self.cancels.append(exchange_order_id)
+
+    def position(self, symbol: str) -> Position:
+        self._answer()
+        qty = self.held.get(symbol, Decimal(0))
+        return Position(symbol=symbol, qty=qty, qty_available=qty)
+
+    def executions(self, order: Order) -> list[Execution]:
+        self._answer()
+        return self.executions_of.get(order.exchange_order_id or "", [])
+
+    def _answer(self) -> None:
+        if self.down:
+            raise ExchangeUnavailable("down")
