@@ -7,6 +7,7 @@ from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
 from dca.errors import Unavailable
+from dca.failures import Failures
 from dca.feed import Feed
 from dca.inbox import ConfirmFee, Inbox, Settle, Task
 from dca.logs import Troubles

@@ -1,4 +1,4 @@
-"""An exchange in memory, as small as the races need it: orders fill when told to, answers get lost on request.
+"""An exchange in memory, as small as the races need: orders fill when told to, answers get lost on request.
 
 Independent of paper_exchange: the trader's races are about the order of events, and here a test holds every
 one of them in its hand.

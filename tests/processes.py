@@ -1,0 +1,176 @@
+"""The local exchange and the bot as processes of their own, for tests that cross real sockets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+from dca.settings import DatabaseSettings, ExchangeSettings, Venue
+
+ROOT = Path(__file__).resolve().parent.parent
+R = TypeVar("R")
+
+
+def eventually(check: Callable[[], R], seconds: float = 15.0) -> R:
+    """What `check` returns once it is true of something; fails after the deadline with the last answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s; last answer: {found!r}"
+        time.sleep(0.05)
+
+
+class ExchangeProcess:
+    """`python -m paper_exchange`, with still prices unless told otherwise."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "paper_exchange", "--json", *(options or ("--market", "still"))]
+        self._log = log.open("w")
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log, text=True, env=_clean_environment()
+        )
+        assert self._process.stdout is not None
+        self.urls: dict[str, str] = json.loads(self._process.stdout.readline())
+
+    @property
+    def settings(self) -> ExchangeSettings:
+        return ExchangeSettings(
+            key_id=self.urls["key_id"],
+            secret_key=self.urls["secret_key"],
+            trading_url=self.urls["trading"],
+            data_url=self.urls["data"],
+            trading_stream_url=self.urls["trading_stream"],
+            data_stream_url=self.urls["data_stream"],
+            venue=Venue.LOCAL,
+        )
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = requests.post(self.urls["admin"] + path, json=body, timeout=5)
+        assert answer.ok, f"{path} {body}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.text else None
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(self.urls["admin"] + path, timeout=5)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def price(self, symbol: str, price: str) -> None:
+        self.post("/market", symbol=symbol, price=price)
+
+    def fault(self, name: str, count: int = 1, **args: Any) -> None:
+        self.post("/faults", name=name, count=count, args=args)
+
+    def clear_faults(self) -> None:
+        answer = requests.delete(self.urls["admin"] + "/faults", timeout=5)
+        assert answer.ok, answer.text
+
+    def journal(self, kind: str) -> list[dict[str, Any]]:
+        entries = self.get("/journal?after=0&limit=100000")["entries"]
+        return [entry for entry in entries if entry["kind"] == kind]
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._log.close()
+
+
+class BotProcess:
+    """A script of ours with an .env of its own."""
+
+    def __init__(
+        self, folder: Path, exchange: ExchangeSettings, database: DatabaseSettings, **more: str
+    ) -> None:
+        self.folder = folder
+        self.log = folder / "logs" / "main_app.log"
+        self.heartbeat = folder / "state" / "main_app.heartbeat.json"
+        self._env_file = folder / "env"
+        names = {
+            "APCA_API_KEY_ID": exchange.key_id,
+            "APCA_API_SECRET_KEY": exchange.secret_key,
+            "APCA_API_BASE_URL": exchange.trading_url,
+            "APCA_API_DATA_URL": exchange.data_url,
+            "APCA_API_STREAM_URL": exchange.trading_stream_url,
+            "APCA_DATA_STREAM_URL": exchange.data_stream_url,
+            "DB_SOCKET": database.socket or "",
+            "DB_HOST": database.host,
+            "DB_PORT": str(database.port),
+            "DB_USER": database.user,
+            "DB_PASSWORD": database.password,
+            "DB_NAME": database.name,
+            "LOG_DIR": str(folder / "logs"),
+            "STATE_DIR": str(folder / "state"),
+            **more,
+        }
+        self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in names.items()))
+        self._env_file.chmod(0o600)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "main_app.py")],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self._environment(),
+            )
+
+    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the scripts to its end."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / script)],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=self._environment(),
+        )
+
+    def signal(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def says(self, text: str) -> list[str]:
+        """Log lines that contain a text."""
+        return [line for line in self.lines() if text in line]
+
+    def beat(self) -> dict[str, Any]:
+        if not self.heartbeat.exists():
+            return {}
+        beat: dict[str, Any] = json.loads(self.heartbeat.read_text())
+        return beat
+
+    def is_trading(self) -> bool:
+        beat = self.beat()
+        streams = (beat.get("quotes") or {}, beat.get("orders") or {})
+        return all(stream.get("connected") for stream in streams) and bool(beat.get("last_settle_at"))
+
+    def _environment(self) -> dict[str, str]:
+        return {**_clean_environment(), "DCA_ENV_FILE": str(self._env_file)}
+
+
+def _clean_environment() -> dict[str, str]:
+    """Nothing of the person who runs the tests: no keys, no proxies."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -1,0 +1,169 @@
+"""The broker against the local exchange: four outcomes of an order, and reads that are whole or raise."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dca.broker import Broker
+from dca.errors import ExchangeUnavailable, RequestRefused
+from dca.model import (
+    Accepted,
+    DefiniteReject,
+    Duplicate,
+    Order,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+    Unknown,
+)
+from tests.processes import ExchangeProcess, eventually
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+BUY = Order(
+    id=1,
+    asset_id=1,
+    cycle_id=1,
+    seq=1,
+    purpose=Purpose.BASE,
+    level=0,
+    client_order_id="dca-test-1-1-b",
+    symbol="BTC/USD",
+    side=Side.BUY,
+    order_type=OrderType.LIMIT,
+    time_in_force="gtc",
+    qty=Decimal("0.001000001"),
+    limit_price=Decimal("40000.123456789"),
+    state=OrderState.SENT,
+    trigger_price=None,
+    quote_price=Decimal(40000),
+    quote_age_ms=0,
+    base_order_amount=Decimal(40),
+    safety_order_amount=Decimal(40),
+    max_safety_orders=0,
+    take_profit_percent=Decimal(1),
+    min_order_size=Decimal("0.00001"),
+    qty_increment=Decimal("0.000000001"),
+    epoch=1,
+    created_at=NOW,
+    last_sent_at=NOW,
+)
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
+    exchange = ExchangeProcess(tmp_path / "exchange.log")
+    exchange.price("BTC/USD", "50000")
+    yield exchange
+    exchange.stop()
+
+
+@pytest.fixture
+def broker(exchange: ExchangeProcess) -> Broker:
+    return Broker(exchange.settings)
+
+
+def test_an_order_arrives_to_the_letter(broker: Broker) -> None:
+    outcome = broker.submit(BUY)
+    assert isinstance(outcome, Accepted)
+    assert (outcome.snapshot.qty, outcome.snapshot.limit_price) == (BUY.qty, BUY.limit_price)
+    found = broker.order(BUY.client_order_id)
+    assert found is not None
+    assert found.exchange_order_id == outcome.snapshot.exchange_order_id
+    assert [order.client_order_id for order in broker.open_orders()] == [BUY.client_order_id]
+    broker.cancel(found.exchange_order_id)
+    eventually(lambda: (order := broker.order(BUY.client_order_id)) is not None and order.is_closed)
+    assert broker.open_orders() == []
+
+
+def test_a_used_id_is_a_duplicate(broker: Broker) -> None:
+    broker.submit(BUY)
+    assert isinstance(broker.submit(BUY), Duplicate)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"qty": Decimal("100000")}, "insufficient balance"),
+        ({"qty": Decimal("0.0001")}, "minimal amount of order"),
+        ({"symbol": "NOPE/USD"}, ""),
+        ({"time_in_force": "day"}, "time_in_force"),
+    ],
+)
+def test_definite_refusals(broker: Broker, change: dict[str, Decimal], words: str) -> None:
+    outcome = broker.submit(replace(BUY, **change))  # type: ignore[arg-type]
+    assert isinstance(outcome, DefiniteReject)
+    assert words in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "args", "exists"),
+    [
+        ("post.accept_then_drop", {}, True),
+        ("post.drop_before", {}, False),
+        ("post.status", {"code": 504, "after_accept": True}, True),
+        ("post.status", {"code": 500, "after_accept": False}, False),
+        ("post.status", {"code": 502, "body": "<html>bad gateway</html>", "after_accept": False}, False),
+        ("post.status", {"code": 429, "after_accept": False}, False),
+        ("post.body", {"kind": "garbage"}, True),
+        ("post.body", {"kind": "empty"}, True),
+    ],
+)
+def test_everything_unclear_is_unknown_and_sent_once(
+    broker: Broker, exchange: ExchangeProcess, fault: str, args: dict[str, object], exists: bool
+) -> None:
+    """F01: no retry by the library, no guess."""
+    exchange.fault(fault, **args)
+    assert isinstance(broker.submit(BUY), Unknown)
+    posts = [entry for entry in exchange.journal("request") if entry["method"] == "POST"]
+    assert len(posts) == 1
+    assert (broker.order(BUY.client_order_id) is not None) is exists
+
+
+@pytest.mark.parametrize("read", ["order", "open_orders", "position", "account", "trading_rules"])
+def test_F03_a_failed_read_raises(broker: Broker, exchange: ExchangeProcess, read: str) -> None:
+    exchange.fault("get.error", count=5, code=500)
+    calls = {
+        "order": lambda: broker.order("x"),
+        "open_orders": broker.open_orders,
+        "position": lambda: broker.position("BTC/USD"),
+        "account": broker.account,
+        "trading_rules": broker.trading_rules,
+    }
+    with pytest.raises(ExchangeUnavailable):
+        calls[read]()
+
+
+def test_nothing_there_is_an_answer(broker: Broker) -> None:
+    assert broker.order("dca-test-none") is None
+    assert broker.position("BTC/USD").qty == 0
+
+
+def test_positions_and_executions_of_a_buy(broker: Broker, exchange: ExchangeProcess) -> None:
+    order = replace(BUY, limit_price=Decimal(51000))
+    outcome = broker.submit(order)
+    assert isinstance(outcome, Accepted)
+    eventually(lambda: (found := broker.order(order.client_order_id)) is not None and found.is_closed)
+    held = broker.position("BTC/USD")
+    assert held.qty == held.qty_available < order.qty
+    placed = replace(order, exchange_order_id=outcome.snapshot.exchange_order_id)
+    assert sum(execution.qty for execution in broker.executions(placed)) == order.qty
+
+
+def test_wrong_keys_are_refused(exchange: ExchangeProcess) -> None:
+    broker = Broker(replace(exchange.settings, secret_key="wrong"))
+    with pytest.raises(RequestRefused) as refused:
+        broker.account()
+    assert refused.value.status in {401, 403}
+
+
+def test_rules_and_clock(broker: Broker) -> None:
+    rules = broker.trading_rules()
+    assert {f"{coin}/USD" for coin in ("BTC", "ETH", "SOL", "DOGE", "LINK", "SHIB", "PEPE")} <= rules.keys()
+    assert rules["BTC/USD"].tradable
+    assert abs((broker.clock() - datetime.now(UTC)).total_seconds()) < 5
+    assert "BTC/USD" in broker.latest_quote_times(["BTC/USD"])

@@ -1,0 +1,186 @@
+"""main_app.py and order_manager.py as processes, against the local exchange and a real database."""
+
+import json
+import signal
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dca.model import CycleStatus, Order
+from dca.settings import DatabaseSettings
+from dca.store import Store
+from tests.processes import BotProcess, ExchangeProcess, eventually
+
+ROW = (
+    "INSERT INTO dca_assets (asset_symbol, is_enabled, base_order_amount, safety_order_amount,"
+    " max_safety_orders, safety_order_deviation, take_profit_percent, cooldown_period,"
+    " buy_order_price_deviation_percent) VALUES ('{symbol}', TRUE, {base}, 20, 3, 1, 2, 3, 3);\n"
+)
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
+    exchange = ExchangeProcess(tmp_path / "exchange.log")
+    exchange.price("BTC/USD", "50000")
+    exchange.price("ETH/USD", "2000")
+    yield exchange
+    exchange.stop()
+
+
+@pytest.fixture
+def store(database: DatabaseSettings) -> Iterator[Store]:
+    with Store(database) as store:
+        yield store
+
+
+@pytest.fixture
+def bot(
+    tmp_path: Path, exchange: ExchangeProcess, database: DatabaseSettings, store: Store
+) -> Iterator[BotProcess]:
+    bot = BotProcess(tmp_path, exchange.settings, database, STALE_ORDER_MINUTES="0.02")
+    store.run_script(ROW.format(symbol="BTC/USD", base=20))
+    yield bot
+    bot.stop()
+
+
+def orders(store: Store, cycle_id: int = 1) -> list[Order]:
+    return store.transaction(lambda tx: tx.orders(cycle_id))
+
+
+def status(store: Store, asset_id: int = 1) -> CycleStatus | None:
+    cycle = store.transaction(lambda tx: tx.live_cycle(asset_id))
+    return None if cycle is None else cycle.status
+
+
+def held(store: Store, asset_id: int = 1) -> Decimal:
+    cycle = store.transaction(lambda tx: tx.live_cycle(asset_id))
+    return Decimal(0) if cycle is None else cycle.quantity
+
+
+def test_a_whole_cycle_and_the_operator_s_edits(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    exchange.price("BTC/USD", "49400")
+    eventually(lambda: len(orders(store)) == 2 and not orders(store)[1].is_live)
+    again = bot.run("main_app.py")
+    assert again.returncode == 0
+    assert "already running" in again.stdout
+    exchange.price("BTC/USD", "51500")
+    eventually(lambda: store.transaction(lambda tx: tx.cycle(1)).status is CycleStatus.COMPLETE)
+    eventually(lambda: status(store) is not CycleStatus.COOLDOWN)
+    eventually(lambda: bot.says("cooldown over"))
+
+    store.run_script(ROW.format(symbol="ETH/USD", base=30))
+    eventually(lambda: held(store, 2) > 0, seconds=5 + 3)
+    store.run_script("UPDATE dca_assets SET is_enabled = FALSE WHERE id = 2;\n")
+    eventually(lambda: bot.says("asset ETH/USD - changed is_enabled=True->False"), seconds=5)
+    exchange.price("ETH/USD", "1900")
+    store.run_script(ROW.format(symbol="LINK/USD", base=5))
+    eventually(lambda: bot.says("base_order_amount is 5, below 10.50"), seconds=5)
+    eventually(lambda: held(store) > 0)
+    exchange.price("ETH/USD", "2100")
+    eventually(lambda: status(store, 2) is CycleStatus.COOLDOWN or held(store, 2) == 0)
+    assert len([order for order in orders(store, 3) if order.side == "buy"]) <= 1
+
+    assert bot.signal(signal.SIGTERM) == 0
+    assert bot.says("stop - - stopped")
+    beat = json.loads(bot.heartbeat.read_text())
+    assert {"last_quote_at", "connected"} == set(beat["quotes"])
+    assert {"last_order_update_at", "connected"} == set(beat["orders"])
+
+
+def test_killed_with_an_order_open_and_filled_meanwhile(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    """F02, F04: kill -9, a fill while down, a new start: nothing lost, nothing doubled."""
+    exchange.fault("fill.none", count=1000)
+    bot.start()
+    eventually(lambda: len(orders(store)) == 1 and orders(store)[0].exchange_order_id)
+    assert bot.signal(signal.SIGKILL) == -signal.SIGKILL
+    exchange.clear_faults()
+    eventually(lambda: exchange.get("/state")["positions"].get("BTC/USD"))
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    posts = [entry for entry in exchange.journal("request") if entry["method"] == "POST"]
+    assert len(posts) == 1
+    assert orders(store)[0].filled_qty == Decimal(exchange.journal("execution")[-1]["cum_qty"])
+
+
+def test_the_answer_lost_and_the_stream_deaf(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    """F01, F11: the order is found and its fill booked by asking, within ten seconds and a little."""
+    exchange.fault("post.accept_then_drop")
+    exchange.fault("ws.drop", count=100)
+    bot.start()
+    eventually(lambda: bot.says("outcome unknown"))
+    eventually(lambda: held(store) > 0, seconds=12)
+    assert len(orders(store)) == 1
+    posts = [entry for entry in exchange.journal("request") if entry["method"] == "POST"]
+    assert len(posts) == 1
+
+
+def test_a_stale_buy_is_canceled_and_priced_anew(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    exchange.fault("fill.none", count=1000)
+    bot.start()
+    eventually(lambda: bool(orders(store)) and bool(orders(store)[0].exchange_order_id))
+    exchange.price("BTC/USD", "52000")
+    exchange.clear_faults()
+    eventually(lambda: _canceled(bot, store))
+    assert orders(store)[0].filled_qty == 0
+    eventually(lambda: held(store) > 0)
+    assert (orders(store)[1].limit_price or 0) > Decimal(51000)
+
+
+def _canceled(bot: BotProcess, store: Store) -> bool:
+    ran = bot.run("order_manager.py")
+    assert ran.returncode == 0, ran.stderr
+    return not orders(store)[0].is_live
+
+
+def test_streams_closed_and_database_of_another_account(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store, database: DatabaseSettings, tmp_path: Path
+) -> None:
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    for stream in ("trading", "data"):
+        exchange.post("/streams/close", stream=stream, code=1012)
+    eventually(lambda: bot.says("over: order stream") and bot.says("over: quote stream"))
+    eventually(bot.is_trading)
+    assert bot.signal(signal.SIGTERM) == 0
+
+    (tmp_path / "other").mkdir()
+    other = ExchangeProcess(tmp_path / "other.log", "--market", "still", "--seed", "7")
+    try:
+        stranger = BotProcess(tmp_path / "other", other.settings, database)
+        refused = stranger.run("main_app.py")
+    finally:
+        other.stop()
+    assert refused.returncode == 1
+    assert "has traded account" in refused.stderr
+
+
+def test_bad_keys_are_one_clear_line(
+    tmp_path: Path, exchange: ExchangeProcess, database: DatabaseSettings
+) -> None:
+    bot = BotProcess(tmp_path, exchange.settings, database, APCA_API_SECRET_KEY="wrong")
+    refused = bot.run("main_app.py")
+    assert refused.returncode == 1
+    assert "does not accept the keys" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_no_settings_is_one_message_and_exit_code_2(
+    tmp_path: Path, exchange: ExchangeProcess, database: DatabaseSettings
+) -> None:
+    bot = BotProcess(tmp_path, exchange.settings, database, APCA_API_KEY_ID="", DB_PORT="many")
+    refused = bot.run("main_app.py")
+    assert refused.returncode == 2
+    assert "APCA_API_KEY_ID is missing" in refused.stderr
+    assert "DB_PORT" in refused.stderr
