@@ -69,7 +69,7 @@ class Desk:
         problems = strategy.asset_problems(asset, rules)
         problem = asset.lock_reason or "; ".join(problems) or None
         levels = NOTHING
-        if cycle is not None and rules is not None and _sells_at_least(asset, problems):
+        if cycle is not None and rules is not None and strategy.is_dollar_pair(asset):
             # An amount that makes no sense stops the buys; what is held can still be sold.
             traded = asset if not problems else _without_buys(asset)
             levels = strategy.levels(traded, cycle, rules, now, self.mode)
@@ -93,10 +93,6 @@ class Desk:
         """The asset as it may be traded now: without buys where a column makes no sense."""
         problems = strategy.asset_problems(asset, self.rules.get(asset.asset_symbol))
         return _without_buys(asset) if problems else asset
-
-
-def _sells_at_least(asset: Asset, problems: list[str]) -> bool:
-    return asset.asset_symbol.endswith("/USD") or not problems
 
 
 def _without_buys(asset: Asset) -> Asset:

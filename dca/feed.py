@@ -125,7 +125,7 @@ class Feed:
             try:
                 await hear()
                 why = "the server closed it"
-            except (OSError, WebSocketException, StreamLost, ValueError, TypeError, KeyError) as error:
+            except (OSError, WebSocketException, StreamLost, ValueError, TypeError, AttributeError) as error:
                 why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             finally:
                 state.connected = False

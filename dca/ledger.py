@@ -6,7 +6,7 @@ the furthest of what was seen, so that any order and any number of them ends in 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from dca.model import (
@@ -31,6 +31,9 @@ COIN_FEE_STEP = Decimal("1e-9")
 DOLLAR_FEE_STEP = Decimal("0.01")
 LEDGER_STEP = Decimal("1e-15")
 """What the ledger's columns can hold (DECIMAL(30, 15)); the server would round a longer value half up."""
+
+CLOCK_TOLERANCE = timedelta(minutes=10)
+"""The clocks may differ by seconds; an order that is older than ours by more is another order."""
 
 _STATUSES_IN_ORDER = (
     "pending_new",
@@ -76,7 +79,8 @@ def is_incomplete(snapshot: Snapshot) -> bool:
 def mismatch(order: Order, snapshot: Snapshot) -> str | None:
     """Say how the exchange's order differs from the one we wrote down; None if it is the same.
 
-    A recreated database could meet an old order of the same id (F50).
+    A recreated database could meet an old order of the same id (F50). The limit price may have been
+    rounded to a tick by the exchange (not established: alpaca.md 2.2), so it only has to be near.
     """
     if snapshot.symbol.replace("/", "") != order.symbol.replace("/", ""):
         return f"symbol is {snapshot.symbol}, not {order.symbol}"
@@ -84,9 +88,15 @@ def mismatch(order: Order, snapshot: Snapshot) -> str | None:
         return f"side is {snapshot.side}, not {order.side}"
     if snapshot.qty is not None and snapshot.qty != order.qty:
         return f"quantity is {snapshot.qty}, not {order.qty}"
-    if snapshot.limit_price is not None and snapshot.limit_price != order.limit_price:
+    if snapshot.limit_price is not None and not _is_near(snapshot.limit_price, order.limit_price):
         return f"limit price is {snapshot.limit_price}, not {order.limit_price}"
+    if snapshot.created_at is not None and snapshot.created_at < order.created_at - CLOCK_TOLERANCE:
+        return f"it was made at {snapshot.created_at}, before we wrote ours down at {order.created_at}"
     return None
+
+
+def _is_near(price: Decimal, ours: Decimal | None) -> bool:
+    return ours is not None and abs(price - ours) * 100 <= ours
 
 
 def merge(order: Order, snapshot: Snapshot, now: datetime) -> Order:

@@ -105,6 +105,11 @@ def quote_problem(
     return None
 
 
+def is_dollar_pair(asset: Asset) -> bool:
+    """Amounts in dca_assets are dollars, so only what is quoted in dollars is traded."""
+    return asset.asset_symbol.endswith("/USD")
+
+
 def asset_problems(asset: Asset, rules: TradingRules | None) -> list[str]:
     """Say what keeps an asset from being traded, column by column; empty if nothing does."""
     amounts = {"base_order_amount": asset.base_order_amount}
@@ -121,7 +126,7 @@ def asset_problems(asset: Asset, rules: TradingRules | None) -> list[str]:
         for column, amount in amounts.items()
         if amount > MAX_BUY_DOLLARS
     ]
-    if not asset.asset_symbol.endswith("/USD"):
+    if not is_dollar_pair(asset):
         problems.append(f"asset_symbol is {asset.asset_symbol}: only pairs against USD are traded")
     elif rules is None:
         problems.append(f"asset_symbol is {asset.asset_symbol}: the exchange has no such pair")

@@ -95,7 +95,9 @@ class Trader:
     def _act(self, watch: Watch, cycle: Cycle, quote: Quote) -> None:
         """Carry out what the strategy says of the remembered rows; each way decides again under lock."""
         asset = self._desk.tradable_form(watch.asset)
-        rules = self._desk.rules[asset.asset_symbol]
+        rules = self._desk.rules.get(asset.asset_symbol)
+        if rules is None:
+            return  # delisted since the look: the next one says so
         action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
         match action:
             case EndCooldown():

@@ -35,7 +35,7 @@ def number(value: Any) -> Decimal:
 
 
 def text(raw: Json, name: str) -> str:
-    value = raw.get(name) if isinstance(raw, Mapping) else None
+    value = _object(raw).get(name)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is missing in {str(raw)[:200]}")
     return value
@@ -51,6 +51,12 @@ def moment(value: Any) -> datetime:
     return parsed.astimezone(UTC)
 
 
+def _object(raw: Any) -> Json:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"not an object: {str(raw)[:200]}")
+    return raw
+
+
 def _optional_number(raw: Json, name: str) -> Decimal | None:
     value = raw.get(name)
     return None if value is None or value == "" else number(value)
@@ -63,6 +69,7 @@ def _optional_moment(raw: Json, name: str) -> datetime | None:
 
 def snapshot(raw: Json) -> Snapshot:
     """An order object."""
+    raw = _object(raw)
     filled_qty = _optional_number(raw, "filled_qty") or Decimal(0)
     if filled_qty < 0:
         raise ValueError(f"negative filled_qty: {filled_qty}")
@@ -94,7 +101,7 @@ def trading_rules(raw: Json) -> TradingRules:
 
 def position(raw: Json, symbol: str) -> Position:
     """A position object; `symbol` is ours, with the slash that positions leave out."""
-    qty = number(raw.get("qty"))
+    qty = number(_object(raw).get("qty"))
     return Position(
         symbol=symbol, qty=qty, qty_available=_or_default(_optional_number(raw, "qty_available"), qty)
     )
@@ -132,7 +139,7 @@ def stream_quote(raw: Json, received_at: datetime) -> Quote:
     Raises:
         ValueError: a price that is no finite number (F26); the rest is for the strategy's gate to judge.
     """
-    at = raw.get("t")
+    at = _object(raw).get("t")
     if not isinstance(at, datetime):
         raise ValueError(f"a quote without a time: {str(raw)[:200]}")
     return Quote(

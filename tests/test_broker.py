@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_definite_refusals(broker: Broker, change: dict[str, Decimal], words: st
     ],
 )
 def test_everything_unclear_is_unknown_and_sent_once(
-    broker: Broker, exchange: ExchangeProcess, fault: str, args: dict[str, object], exists: bool
+    broker: Broker, exchange: ExchangeProcess, fault: str, args: dict[str, Any], exists: bool
 ) -> None:
     """F01: no retry by the library, no guess."""
     exchange.fault(fault, **args)
