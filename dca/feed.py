@@ -59,12 +59,14 @@ class Feed:
         clock: Clock,
         troubles: Troubles,
         on_orders_connected: Callable[[], None],
+        ping_seconds: float = PING_SECONDS,
     ) -> None:
         self._settings = settings
         self._inboxes = inboxes
         self._clock = clock
         self._troubles = troubles
         self._on_orders_connected = on_orders_connected
+        self._ping_seconds = ping_seconds
         self.orders = StreamState(name="order stream")
         self.quotes = StreamState(name="quote stream")
         self._symbols: frozenset[str] = frozenset()
@@ -141,8 +143,8 @@ class Feed:
             url,
             additional_headers=headers,
             open_timeout=ANSWER_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
+            ping_interval=self._ping_seconds,
+            ping_timeout=self._ping_seconds,
             close_timeout=2,
             compression=None,
         ) as connection:

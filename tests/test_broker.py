@@ -89,7 +89,7 @@ def test_a_used_id_is_a_duplicate(broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"qty": Decimal("100000")}, "insufficient balance"),
+        ({"qty": Decimal("4")}, "insufficient balance"),
         ({"qty": Decimal("0.0001")}, "minimal amount of order"),
         ({"symbol": "NOPE/USD"}, ""),
         ({"time_in_force": "day"}, "time_in_force"),

@@ -1,0 +1,37 @@
+"""The pairs on offer, with prices to begin at. BTC's id is Alpaca's own (alpaca.md 2.2)."""
+
+import uuid
+from decimal import Decimal
+
+from paper_exchange.values import STEP, Pair
+
+_COINS = (
+    ("BTC", "Bitcoin", "64000"),
+    ("ETH", "Ethereum", "3100"),
+    ("SOL", "Solana", "150"),
+    ("DOGE", "Dogecoin", "0.12"),
+    ("LINK", "Chainlink", "14"),
+    ("SHIB", "Shiba Inu", "0.000013"),
+    ("PEPE", "Pepe", "0.0000094"),
+    ("LTC", "Litecoin", "72"),
+    ("AVAX", "Avalanche", "26"),
+    ("UNI", "Uniswap", "8"),
+)
+_BTC_ID = "276e2673-764b-4ab6-a611-caf665ca6340"
+
+
+def all_pairs() -> dict[str, Pair]:
+    """Fresh pairs by symbol."""
+    pairs = {}
+    for coin, name, price in _COINS:
+        symbol = f"{coin}/USD"
+        asset_id = _BTC_ID if coin == "BTC" else str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{symbol}.asset"))
+        pair = Pair(symbol=symbol, name=f"{name} / US Dollar", id=asset_id, start_price=Decimal(price))
+        follow_price(pair, pair.start_price)
+        pairs[symbol] = pair
+    return pairs
+
+
+def follow_price(pair: Pair, price: Decimal) -> None:
+    """The smallest order is about one dollar's worth and moves with the price."""
+    pair.min_order_size = (1 / price).quantize(STEP)

@@ -1,0 +1,183 @@
+"""What many tests need: a fresh database on a real MariaDB server.
+
+The server is the one that DCA_TEST_DB_SOCKET, DCA_TEST_DB_USER and DCA_TEST_DB_PASSWORD name (a user that
+may create databases and change global variables: a server for tests); without them a private one is
+started for the session.
+"""
+
+import contextlib
+import getpass
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import mysql.connector
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from dca.settings import DatabaseSettings
+from dca.store import Store
+
+SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
+
+hypothesis_settings.register_profile(
+    "suite", derandomize=True, deadline=None, max_examples=100, database=None
+)
+hypothesis_settings.load_profile("suite")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server for tests, as an administrator of it."""
+
+    settings: DatabaseSettings
+    made: list[str] = field(default_factory=list)
+
+    def run(self, *statements: str) -> list[Any]:
+        """Run statements for themselves; returns the rows of the last one."""
+        rows: list[Any] = []
+        where = self.settings
+        connection = mysql.connector.connect(
+            unix_socket=where.socket, user=where.user, password=where.password, autocommit=True
+        )
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+                rows = cursor.fetchall() if cursor.with_rows else []
+        return rows
+
+    def create(self) -> DatabaseSettings:
+        """An empty database."""
+        name = f"dca_test_{secrets.token_hex(4)}"
+        self.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        self.made.append(name)
+        return replace(self.settings, name=name)
+
+    def drop_all(self) -> None:
+        while self.made:
+            self.run(f"DROP DATABASE IF EXISTS {self.made.pop()}")
+
+
+@pytest.fixture(scope="session")
+def session_server() -> Iterator[Server]:
+    path = os.environ.get("DCA_TEST_DB_SOCKET")
+    if path:
+        user, password = os.environ["DCA_TEST_DB_USER"], os.environ["DCA_TEST_DB_PASSWORD"]
+        given = DatabaseSettings(
+            host="localhost", port=3306, user=user, password=password, name="", socket=path
+        )
+        yield Server(given)
+        return
+    with tempfile.TemporaryDirectory(prefix="dca-db-") as folder, _private_server(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(session_server: Server) -> Iterator[Server]:
+    """The server; every database made on it goes when the test is over."""
+    yield session_server
+    session_server.drop_all()
+
+
+@pytest.fixture
+def empty_database(server: Server) -> DatabaseSettings:
+    """A database without a table."""
+    return server.create()
+
+
+@pytest.fixture
+def database(empty_database: DatabaseSettings) -> DatabaseSettings:
+    """A database with the whole schema and no asset."""
+    with Store(empty_database) as store:
+        store.run_script(SCHEMA.read_text())
+    return empty_database
+
+
+@pytest.fixture
+def store(database: DatabaseSettings) -> Iterator[Store]:
+    with Store(database) as store:
+        yield store
+
+
+# launcher.database.PrivateServer does the same for the demo and may take the place of what follows.
+
+
+@contextlib.contextmanager
+def _private_server(folder: Path) -> Iterator[Server]:
+    me, data, path, port = getpass.getuser(), folder / "data", folder / "s", _free_port()
+    with (folder / "log").open("wb") as log:
+        subprocess.run(
+            [
+                _program("mariadb-install-db"),
+                "--no-defaults",
+                f"--user={me}",
+                f"--datadir={data}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            stdout=log,
+            stderr=log,
+            check=True,
+        )
+        process = subprocess.Popen(
+            [
+                _program("mariadbd"),
+                "--no-defaults",
+                *(["--user=root"] if os.geteuid() == 0 else []),
+                f"--datadir={data}",
+                f"--socket={path}",
+                f"--port={port}",
+                "--bind-address=127.0.0.1",
+                "--innodb-rollback-on-timeout=ON",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=32M",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield _with_a_user(path, port, process, folder / "log")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _with_a_user(path: Path, port: int, process: "subprocess.Popen[bytes]", log: Path) -> Server:
+    """Wait until the server answers, and make the user that the tests work as."""
+    root = DatabaseSettings(host="127.0.0.1", port=port, user="root", password="", name="", socket=str(path))
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            Server(root).run("SELECT 1")
+            break
+        except mysql.connector.Error as error:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"{error}\n{log.read_text()}"
+            time.sleep(0.05)
+    password = secrets.token_hex(8)
+    for host in ("localhost", "127.0.0.1"):
+        Server(root).run(
+            f"CREATE USER 'dca_test'@'{host}' IDENTIFIED BY '{password}'",
+            f"GRANT ALL ON *.* TO 'dca_test'@'{host}'",
+        )
+    return Server(replace(root, user="dca_test", password=password))
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    assert found is not None, f"{name} is not installed: apt-get install mariadb-server"
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
