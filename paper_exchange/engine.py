@@ -377,18 +377,6 @@ class Engine:
             update |= wire.fill_of_update(execution, self.held(order.symbol))
         self.on_update(update)
 
-    def begin_fault(self, name: str, args: Json) -> None:
-        """Faults that are a state from now on: a pair or the account is closed."""
-        if name == "asset.halt":
-            self.pairs[args["symbol"]].tradable = False
-        elif name == "asset.delist":
-            self.pairs[args["symbol"]].tradable = False
-            self.pairs[args["symbol"]].status = "inactive"
-        elif name == "account.block":
-            self.account.trading_blocked = True
-        elif name == "account.revoke":
-            self.account.revoked = True
-
     # ---- a person --------------------------------------------------------------------------------------
 
     def deposit(self, symbol: str, qty: Decimal) -> None:

@@ -175,7 +175,18 @@ class Server:
             hub.abort(int(args.get("code", 1006)))
         elif name.startswith(("asset.", "account.")):
             self.engine.faults.take(name)
-            self.engine.begin_fault(name, args)
+            self._shut(name, str(args.get("symbol", "")))
+
+    def _shut(self, name: str, symbol: str) -> None:
+        """A pair or the account is closed from now on."""
+        if name == "account.block":
+            self.engine.account.trading_blocked = True
+        elif name == "account.revoke":
+            self.engine.account.revoked = True
+        else:
+            pair = self.engine.pairs[symbol]
+            pair.tradable = False
+            pair.status = "inactive" if name == "asset.delist" else pair.status
 
     # ---- time --------------------------------------------------------------------------------------
 
