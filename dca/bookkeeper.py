@@ -6,6 +6,7 @@ goes through `book`. Nothing else touches fills (design.md 8).
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from dca import ledger, lifecycle
 from dca.desk import Desk
@@ -293,13 +294,17 @@ class Bookkeeper:
             fact(
                 "cycle",
                 "complete",
-                bought=booking.cycle.bought_cost,
-                sold=booking.cycle.sold_proceeds,
+                bought=_cents(booking.cycle.bought_cost),
+                sold=_cents(booking.cycle.sold_proceeds),
                 price=booking.sold_at_price,
-                profit=booking.cycle.sold_proceeds - booking.cycle.sell_fee - booking.cycle.bought_cost,
+                profit=_cents(booking.cycle.net_profit),
                 symbol=symbol,
                 cycle=cycle,
             )
+
+
+def _cents(dollars: Decimal) -> Decimal:
+    return dollars.quantize(Decimal("0.01"))
 
 
 def _with(orders: list[Order], changed: Order) -> list[Order]:

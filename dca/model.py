@@ -131,6 +131,11 @@ class Cycle:
     problem: str | None = None
     version: int = 0
 
+    @property
+    def net_profit(self) -> Decimal:
+        """Dollars won after fees; of meaning once the cycle is complete."""
+        return self.sold_proceeds - self.sell_fee - self.bought_cost
+
     def violations(self) -> list[str]:
         """Say in words every rule this cycle breaks; empty for a possible cycle."""
         held = self.bought_qty - self.buy_fee_qty - self.sold_qty

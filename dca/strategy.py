@@ -239,7 +239,7 @@ def _safety_order(
 def _base_order(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules) -> Place | None:
     """Open a cycle; or top up a base order of which too little was filled to be sold again."""
     if cycle.quantity == 0:
-        reason = "nothing is held"
+        reason = f"nothing is held, ask {plain(quote.ask)}"
         amount = asset.base_order_amount
     else:
         reason = f"the {plain(cycle.quantity)} held are too few to be sold"

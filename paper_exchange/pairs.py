@@ -16,6 +16,16 @@ _COINS = (
     ("LTC", "Litecoin", "72"),
     ("AVAX", "Avalanche", "26"),
     ("UNI", "Uniswap", "8"),
+    ("AAVE", "Aave", "160"),
+    ("BAT", "Basic Attention Token", "0.18"),
+    ("BCH", "Bitcoin Cash", "410"),
+    ("CRV", "Curve DAO", "0.5"),
+    ("DOT", "Polkadot", "4.2"),
+    ("GRT", "The Graph", "0.09"),
+    ("SUSHI", "SushiSwap", "0.7"),
+    ("XRP", "XRP", "2.1"),
+    ("XTZ", "Tezos", "0.8"),
+    ("YFI", "Yearn Finance", "5200"),
 )
 _BTC_ID = "276e2673-764b-4ab6-a611-caf665ca6340"
 

@@ -67,7 +67,7 @@ class ExchangeProcess:
         self.post("/market", symbol=symbol, price=price)
 
     def fault(self, name: str, count: int = 1, **args: Any) -> None:
-        self.post("/faults", name=name, count=count, args=args)
+        self.post("/faults", name=name, count=count, args=args, symbol=args.get("symbol"))
 
     def clear_faults(self) -> None:
         answer = requests.delete(self.urls["admin"] + "/faults", timeout=5)

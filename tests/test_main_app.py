@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,15 @@ ROW = (
     " max_safety_orders, safety_order_deviation, take_profit_percent, cooldown_period,"
     " buy_order_price_deviation_percent) VALUES ('{symbol}', TRUE, {base}, 20, 3, 1, 2, 3, 3);\n"
 )
+
+BY_HAND = {
+    "symbol": "ETH/USD",
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "gtc",
+    "qty": "0.1",
+    "limit_price": "1000",
+}
 
 
 @pytest.fixture
@@ -184,3 +194,58 @@ def test_no_settings_is_one_message_and_exit_code_2(
     assert refused.returncode == 2
     assert "APCA_API_KEY_ID is missing" in refused.stderr
     assert "DB_PORT" in refused.stderr
+
+
+def test_bad_quotes_decide_nothing(bot: BotProcess, exchange: ExchangeProcess, store: Store) -> None:
+    """F26: told once, and never traded on."""
+    exchange.price("BTC/USD", "50000")
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    for kind in ("zero", "nan", "negative", "crossed", "spike", "stale"):
+        exchange.fault("md.bad_quote", count=8, kind=kind, symbol="BTC/USD")
+        eventually(lambda: not exchange.get("/state")["faults"])
+    exchange.price("BTC/USD", "49400")
+    eventually(lambda: len(orders(store)) == 2)
+    assert orders(store)[1].quote_price < 49450, "the first good quote decided"
+
+
+def test_twenty_quiet_assets_print_nothing(bot: BotProcess, exchange: ExchangeProcess, store: Store) -> None:
+    symbols = [symbol for symbol in exchange.get("/state")["quotes"] if symbol != "BTC/USD"][:19]
+    for symbol in symbols:
+        store.run_script(ROW.format(symbol=symbol, base=20))
+    bot.start()
+    eventually(lambda: all(held(store, asset_id) > 0 for asset_id in range(1, 21)), seconds=30)
+    eventually(lambda: not store.transaction(lambda tx: tx.open_orders()))
+    lines, beat = len(bot.lines()), bot.beat()["beat_at"]
+    later = datetime.fromisoformat(beat) + timedelta(seconds=8)
+    eventually(lambda: datetime.fromisoformat(bot.beat()["beat_at"]) > later)
+    assert bot.lines()[lines:] == []
+
+
+@pytest.mark.slow
+def test_a_mute_quote_stream_is_noticed_within_thirty_seconds(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    exchange.fault("md.mute")
+    eventually(lambda: bot.says('quote stream why="no quotes for'), seconds=30)
+    exchange.price("BTC/USD", "49000")
+    exchange.clear_faults()
+    eventually(lambda: len(orders(store)) == 2, seconds=60)
+
+
+def test_a_foreign_order_and_foreign_coins_are_left_alone(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    """F24, F48: what a person does by hand is not ours."""
+    exchange.post("/positions", symbol="BTC/USD", qty="1")
+    by_hand = exchange.post("/orders", **BY_HAND)["id"]
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    exchange.price("BTC/USD", "51500")
+    eventually(lambda: store.transaction(lambda tx: tx.cycle(1)).status is CycleStatus.COMPLETE)
+    state = exchange.get("/state")
+    assert Decimal(state["positions"]["BTC/USD"]["qty"]) >= 1
+    assert by_hand in [order["id"] for order in state["open_orders"]]
+    assert by_hand not in [entry["order_id"] for entry in exchange.journal("request")]
