@@ -45,7 +45,7 @@ def fact(
     ]
     if why is not None:
         parts.append(f'why="{_one_line(why)}"')
-    _log.log(level, " ".join(parts))
+    _log.log(level, "%s", " ".join(" ".join(parts).split()))
 
 
 def warn(tag: str, what: str, *, symbol: str = "-", cycle: int | None = None, why: str | None = None) -> None:

@@ -121,12 +121,16 @@ class _Reader:
         """A URL whose first scheme is encrypted; the second is good on this machine only."""
         if not value:
             return value  # complained about already
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+        except ValueError as error:
+            self.problems.append(f"{name} is {value!r}: {error}")
+            return ""
         if parts.scheme not in schemes or not parts.hostname:
             self.problems.append(f"{name} is {value!r}: it must begin with {schemes[0]}://")
         elif parts.scheme == schemes[1] and not is_loopback(parts.hostname):
             self.problems.append(f"{name} is {value!r}: not encrypted; use {schemes[0]}://")
-        return value.rstrip("/")
+        return parts.geturl().rstrip("/")  # the scheme in small letters
 
 
 def is_loopback(host: str) -> bool:

@@ -27,9 +27,10 @@ SCHEMA_VERSION = 2
 
 _TRIES = 5
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020}
+# -1 is what the C extension makes of a connection that was killed on the server.
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
-_LOST = {1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031}
+_LOST = {-1, 1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031}
 _SESSION = (
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",

@@ -153,11 +153,12 @@ CREATE TABLE dca_orders (
     CONSTRAINT order_type_is_known CHECK (order_type IN ('limit', 'market')),
     CONSTRAINT qty_is_positive CHECK (qty > 0),
     CONSTRAINT limit_price_is_set_on_limit_orders CHECK (
-        (order_type = 'limit' AND limit_price > 0) OR (order_type = 'market' AND limit_price IS NULL)),
+        (order_type = 'limit' AND limit_price IS NOT NULL AND limit_price > 0) OR (order_type = 'market' AND limit_price IS NULL)),
     CONSTRAINT state_is_known CHECK (
         state IN ('sent', 'acked', 'cancel_requested', 'done', 'rejected', 'void', 'ghost')),
     CONSTRAINT filled_qty_is_not_negative CHECK (filled_qty >= 0),
-    CONSTRAINT filled_avg_price_is_positive_if_filled CHECK (filled_qty = 0 OR filled_avg_price > 0),
+    CONSTRAINT filled_avg_price_is_positive_if_filled CHECK (
+        filled_qty = 0 OR (filled_avg_price IS NOT NULL AND filled_avg_price > 0)),
     CONSTRAINT fee_qty_is_0_to_filled_qty CHECK (fee_qty >= 0 AND fee_qty <= filled_qty),
     CONSTRAINT fee_usd_is_not_negative CHECK (fee_usd >= 0),
     CONSTRAINT order_is_of_an_asset FOREIGN KEY (asset_id) REFERENCES dca_assets (id),

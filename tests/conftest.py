@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ import mysql.connector
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Store
+from tests.rig import INSERT
 
 SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
 
@@ -34,20 +36,27 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 
+def connected(database: DatabaseSettings) -> Any:
+    """A connection of a person's client: the server's defaults, nothing of ours."""
+    return mysql.connector.connect(
+        unix_socket=database.socket,
+        user=database.user,
+        password=database.password,
+        database=database.name or None,
+        autocommit=True,
+    )
+
+
 @dataclass(frozen=True)
 class Server:
     """A server for tests, as an administrator of it."""
 
     settings: DatabaseSettings
-    made: list[str] = field(default_factory=list)
 
     def run(self, *statements: str) -> list[Any]:
         """Run statements for themselves; returns the rows of the last one."""
         rows: list[Any] = []
-        where = self.settings
-        connection = mysql.connector.connect(
-            unix_socket=where.socket, user=where.user, password=where.password, autocommit=True
-        )
+        connection = connected(self.settings)
         with contextlib.closing(connection), connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
@@ -58,16 +67,14 @@ class Server:
         """An empty database."""
         name = f"dca_test_{secrets.token_hex(4)}"
         self.run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        self.made.append(name)
         return replace(self.settings, name=name)
 
-    def drop_all(self) -> None:
-        while self.made:
-            self.run(f"DROP DATABASE IF EXISTS {self.made.pop()}")
+    def drop(self, database: DatabaseSettings) -> None:
+        self.run(f"DROP DATABASE {database.name}")
 
 
 @pytest.fixture(scope="session")
-def session_server() -> Iterator[Server]:
+def server() -> Iterator[Server]:
     path = os.environ.get("DCA_TEST_DB_SOCKET")
     if path:
         user, password = os.environ["DCA_TEST_DB_USER"], os.environ["DCA_TEST_DB_PASSWORD"]
@@ -81,16 +88,19 @@ def session_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(session_server: Server) -> Iterator[Server]:
-    """The server; every database made on it goes when the test is over."""
-    yield session_server
-    session_server.drop_all()
+def empty_database(server: Server) -> Iterator[DatabaseSettings]:
+    """A database without a table."""
+    made = server.create()
+    yield made
+    server.drop(made)
 
 
 @pytest.fixture
-def empty_database(server: Server) -> DatabaseSettings:
-    """A database without a table."""
-    return server.create()
+def other_database(server: Server) -> Iterator[DatabaseSettings]:
+    """A second one, to compare."""
+    made = server.create()
+    yield made
+    server.drop(made)
 
 
 @pytest.fixture
@@ -105,6 +115,15 @@ def database(empty_database: DatabaseSettings) -> DatabaseSettings:
 def store(database: DatabaseSettings) -> Iterator[Store]:
     with Store(database) as store:
         yield store
+
+
+@pytest.fixture
+def ready(store: Store) -> Store:
+    """A store with two assets, each with a cycle that watches."""
+    store.run_script(INSERT + INSERT.replace("BTC/USD", "ETH/USD"))
+    store.transaction(lambda tx: tx.insert_cycle(1, CycleStatus.WATCHING))
+    store.transaction(lambda tx: tx.insert_cycle(2, CycleStatus.WATCHING))
+    return store
 
 
 # launcher.database.PrivateServer does the same for the demo and may take the place of what follows.

@@ -202,7 +202,7 @@ def test_bad_quotes_decide_nothing(bot: BotProcess, exchange: ExchangeProcess, s
     bot.start()
     eventually(lambda: held(store) > 0)
     for kind in ("zero", "nan", "negative", "crossed", "spike", "stale"):
-        exchange.fault("md.bad_quote", count=8, kind=kind, symbol="BTC/USD")
+        exchange.fault("md.bad_quote", count=2, kind=kind, symbol="BTC/USD")
         eventually(lambda: not exchange.get("/state")["faults"])
     exchange.price("BTC/USD", "49400")
     eventually(lambda: len(orders(store)) == 2)

@@ -86,6 +86,12 @@ TABLE = [
         quote("95.2"),
         "buy safety 1 0.3151 at 95.2",
     ),
+    Row(
+        "the ask is above the take-profit, the bid is not: that is no profit",
+        holding(average="95", last_fill="100"),
+        quote("95.5", "97"),
+        "buy safety 1 0.3092 at 97",
+    ),
     Row("the last one allowed", holding(safety_orders=2), quote("90"), "buy safety 3 0.3333 at 90"),
     Row("and none after it", holding(safety_orders=3), quote("90"), NOTHING),
     Row("max_safety_orders lowered below what was used", holding(safety_orders=5), quote("9"), NOTHING),

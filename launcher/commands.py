@@ -1,0 +1,91 @@
+"""Running other programs: into the log, with the parent's death as their own."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from launcher.output import LOG, make_folder
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _dies_with_parent(number: int) -> Callable[[], None]:
+    """For preexec_fn: the kernel sends this signal to the child when we are gone, however we went.
+
+    Linux only; elsewhere it does nothing.
+    """
+    parent = os.getpid()
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return lambda: None
+
+    def before_exec() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the wish was made known
+            os._exit(1)
+
+    return before_exec
+
+
+def find(*names: str) -> str | None:
+    """The first of these programs that is there: in PATH, or where servers are kept."""
+    folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/bin"]
+    folders += ["/usr/libexec", "/usr/local/mysql/bin", "/opt/mariadb/bin", "/sbin", "/usr/bin"]
+    path = os.pathsep.join(folders)
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    output: IO[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    own_session: bool = False,
+    on_death: int = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:
+    """Start a program that ends when we do. Output goes to a file, or where ours goes.
+
+    `own_session`: the terminal's Ctrl-C does not reach it. `env` is all it gets; None: what we have.
+    """
+    return subprocess.Popen(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        start_new_session=own_session,
+        preexec_fn=_dies_with_parent(on_death),  # noqa: PLW1509 - no threads are about when we start something
+    )
+
+
+def logged(command: Sequence[str | Path]) -> int:
+    """Run a program with its output at the end of var/setup.log; returns its exit code."""
+    make_folder(LOG.parent)
+    with LOG.open("ab") as log:
+        log.write(("\n$ " + " ".join(str(part) for part in command) + "\n").encode())
+        log.flush()
+        process = spawn(command, output=log)
+        try:
+            return process.wait()
+        except BaseException:
+            stop(process, 5)
+            raise
+
+
+def stop(process: subprocess.Popen[bytes], patience_seconds: float) -> int:
+    """End a process that we started: SIGTERM, and SIGKILL when that is not heard. Returns its code."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()

@@ -1,0 +1,153 @@
+"""The launcher: its commands from anywhere, and set-up that is taken once."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher import apt, checks, environment, server_packages
+from launcher.main import COMMANDS
+from launcher.output import ROOT, SetUpProblem, make_folder, tail
+
+BOT = ROOT / "bot"
+
+
+def bot(*arguments: str, program: Path = BOT, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, program, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60
+    )
+
+
+def test_help_lists_every_command() -> None:
+    answer = bot("help")
+    assert answer.returncode == 0
+    for name in COMMANDS:
+        assert f"  {name}" in answer.stdout
+
+
+def test_an_unknown_command_is_one_line_a_list_and_2() -> None:
+    answer = bot("frobnicate")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("bot: there is no command 'frobnicate'; the commands are:\n  demo")
+
+
+def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(BOT)
+    for program in (BOT, link):
+        assert bot("help", program=program, cwd=tmp_path).returncode == 0
+    assert os.access(BOT, os.X_OK)
+
+
+def test_an_old_python_can_read_the_script() -> None:
+    ast.parse(BOT.read_text(), feature_version=(3, 6))
+
+
+def test_the_launcher_needs_only_the_standard_library() -> None:
+    """It runs before the virtual environment exists."""
+    for file in [BOT, *(ROOT / "launcher").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            for name in names:
+                top = name.partition(".")[0]
+                assert top == "launcher" or top in sys.stdlib_module_names, f"{file.name} imports {name}"
+
+
+def test_the_demo_shares_nothing_with_what_it_checks() -> None:
+    for file in (ROOT / "demo").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not {name.partition(".")[0] for name in names} & {"dca", "paper_exchange"}, file.name
+
+
+def test_wrong_options_of_test_end_with_2() -> None:
+    assert bot("test", "--frobnicate").returncode == 2
+
+
+def test_the_steps_of_test() -> None:
+    names = [step.name for step in checks.steps(checks.Options())]
+    assert names == ["lint", "format", "types", "tests", "demo"]
+    passed_on = checks.steps(checks.Options(pytest=("-k", "x")))[3].command
+    assert passed_on[-2:] == ("-k", "x")
+
+
+@pytest.fixture
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own, whose venv is this interpreter's and has no packages to install."""
+    folder = tmp_path / "venv"
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "VENV", folder)
+    monkeypatch.setattr(environment, "PYTHON", folder / "bin" / "python")
+    monkeypatch.setattr(environment, "STAMP", folder / ".set-up.json")
+    monkeypatch.setattr(environment, "UNFINISHED", folder / ".set-up-unfinished")
+    for name in (environment.RUN, environment.DEVELOPMENT):
+        (tmp_path / name).write_text("# nothing\n")
+    return folder
+
+
+def test_set_up_is_shown_once_and_repeated_when_the_requirements_change(
+    venv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.ensure()
+    first = capsys.readouterr().out
+    assert "virtual environment venv/ ... done" in first and "requirements.txt" in first
+    environment.ensure()
+    assert capsys.readouterr().out == ""
+    environment.ensure(development=True)
+    assert "requirements-dev.txt" in capsys.readouterr().out
+    (venv.parent / "requirements.txt").write_text("# still nothing\n")
+    environment.ensure()
+    changed = capsys.readouterr().out
+    assert "Python packages" in changed and "virtual environment" not in changed
+
+
+def test_an_interrupted_installation_is_done_again(venv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment.ensure()
+    (venv / ".set-up-unfinished").touch()
+    capsys.readouterr()
+    environment.ensure()
+    assert "Python packages" in capsys.readouterr().out
+    assert not (venv / ".set-up-unfinished").exists()
+
+
+def test_a_venv_made_by_hand_is_completed_and_never_removed(
+    venv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (venv / "mine").touch()
+    (venv / "bin" / "python").unlink()
+    with pytest.raises(SetUpProblem, match="does not run; remove"):
+        environment.ensure()
+    assert (venv / "mine").exists()
+
+
+def test_packages_that_cannot_be_installed_show_the_end_of_the_log(venv: Path) -> None:
+    (venv.parent / "requirements.txt").write_text("./there-is-no-such-package\n")
+    with pytest.raises(SetUpProblem, match=r"pip could not install requirements\.txt"):
+        environment.ensure()
+    assert (venv / ".set-up-unfinished").exists()
+
+
+def test_a_missing_server_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_packages, "found", lambda: None)
+    monkeypatch.setattr(apt, "is_here", lambda: True)
+    monkeypatch.setattr(apt, "may_install", lambda: False)
+    with pytest.raises(SetUpProblem) as problem:
+        server_packages.ensure()
+    assert str(problem.value) == (
+        "MariaDB is missing; run:  sudo apt-get install mariadb-server-core mariadb-client-core"
+    )
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetUpProblem, match="cannot be made"):
+        make_folder(tmp_path / "file" / "below")
+    assert tail(tmp_path / "nothing") == ""
