@@ -236,6 +236,7 @@ def test_what_is_read_to_be_written_is_held(
         reads(tx)
         with person.cursor() as cursor, pytest.raises(mysql.connector.Error, match="Lock wait timeout"):
             cursor.execute(f"SELECT * FROM {row} FOR UPDATE NOWAIT")
+            cursor.fetchall()
 
     ready.transaction(work)
     with person.cursor() as cursor:
