@@ -127,6 +127,10 @@ class Trader:
             what = "cooldown ended early" if action.early else "cooldown over"
             fact("cycle", what, symbol=asset.asset_symbol, cycle=cycle.id, why=action.reason)
         self.books.look(asset.asset_symbol)
+        watch = self._desk.watch(asset.asset_symbol)
+        if ended is not None and watch is not None and watch.cycle is not None:
+            # The price that ended it is the price to buy at; the next quote may have bounced back.
+            self._act(watch, watch.cycle, quote)
 
     def _locked(self, tx: Transaction, asset: Asset) -> tuple[Mode, Asset | None, Cycle | None]:
         """The rows a decision rests on, locked in the order control, cycle. A newer start of main_app

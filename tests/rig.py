@@ -98,7 +98,8 @@ class Rig:
     def violations(self) -> list[str]:
         """What must never be: compared with the exchange's own books, not with ours."""
         found = [f"cycle: {rule}" for rule in self.cycle().violations()]
-        ours = {order.client_order_id: order for order in self.orders()}
+        cycles = range(1, self.cycle().id + 1)
+        ours = {order.client_order_id: order for each in cycles for order in self.orders(each)}
         for name, order in self.exchange.orders.items():
             if name not in ours and not name.startswith("person"):
                 found.append(f"{name} is not in the ledger")

@@ -50,7 +50,7 @@ def test_a_whole_cycle(rig: Rig) -> None:
     assert rig.cycle().status is CycleStatus.COOLDOWN
     rig.clock.pass_seconds(300)
     rig.quote("101")
-    assert rig.cycle().status is CycleStatus.WATCHING
+    assert rig.cycle().status is CycleStatus.BUYING, "the quote that finds the time up is bought at"
     assert rig.violations() == []
 
 
@@ -61,7 +61,8 @@ def test_cooldown_ends_early_when_the_price_falls(rig: Rig) -> None:
     rig.quote("99.92")
     assert rig.cycle().status is CycleStatus.COOLDOWN
     rig.quote("99.91")
-    assert rig.cycle().status is CycleStatus.WATCHING
+    assert rig.cycle().status is CycleStatus.BUYING
+    assert rig.orders(rig.cycle().id)[0].quote_price == Decimal("99.91")
 
 
 @pytest.mark.parametrize("kind", ["base", "safety", "take_profit"])
