@@ -129,7 +129,7 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     current = _after_closing(current, last, now)
     if last.side is Side.BUY:
         return Booking(cycle=checked(replace(current, status=after(current.status, Event.BUY_CLOSED))))
-    if current.sold_qty > 0 and current.quantity < last.min_order_size:
+    if current.sold_qty > 0 and round_down(current.quantity, last.qty_increment) < last.min_order_size:
         return _sold_out(current, now)
     return Booking(cycle=checked(replace(current, status=after(current.status, Event.SELL_CLOSED))))
 

@@ -139,6 +139,11 @@ def take_profit_price(cycle: Cycle, take_profit_percent: Decimal) -> Decimal:
     return cycle.average_purchase_price * (1 + take_profit_percent / HUNDRED)
 
 
+def can_be_sold(cycle: Cycle, rules: TradingRules) -> bool:
+    """Whether what is held makes an order that the exchange takes."""
+    return round_down(cycle.quantity, rules.qty_increment) >= rules.min_order_size
+
+
 def safety_price(asset: Asset, cycle: Cycle) -> Decimal | None:
     """The ask at which the next safety order is bought; None if there is none to come."""
     if cycle.safety_orders >= asset.max_safety_orders or cycle.last_order_fill_price is None:
@@ -166,7 +171,7 @@ def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode:
         return NOTHING
     if cycle.status is CycleStatus.COOLDOWN:
         return Levels(ask_at_most=early_restart_price(asset), wake_at=cooldown_ends_at(asset, cycle) or now)
-    sellable = cycle.quantity >= rules.min_order_size
+    sellable = can_be_sold(cycle, rules)
     sell = take_profit_price(cycle, asset.take_profit_percent) if sellable else None
     if cycle.status is CycleStatus.BUYING:
         return Levels(bid_at_least=sell)
@@ -190,7 +195,7 @@ def decide(
         return _take_profit(asset, cycle, quote, rules, reach.bid_at_least)
     if reach.ask_at_most is None:
         return None
-    if cycle.quantity >= rules.min_order_size:
+    if can_be_sold(cycle, rules):
         return _safety_order(asset, cycle, quote, rules, reach.ask_at_most)
     return _base_order(asset, cycle, quote, rules)
 

@@ -139,6 +139,7 @@ def _private_server(folder: Path) -> Iterator[Server]:
                 "--no-defaults",
                 f"--user={me}",
                 f"--datadir={data}",
+                f"--tmpdir={data.parent}",  # two installations at once collide in /tmp
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ],
