@@ -97,12 +97,15 @@ def cooldown_over(cycle: Cycle) -> Cycle:
 
 
 def refused(cycle: Cycle, side: Side, reason: str, now: datetime) -> Cycle:
-    """A definite no to the wish to trade: remember why, and wait before the next try."""
+    """A definite no to the wish to trade: remember why, and let that side wait before the next try. A
+    refused buy must not keep the take-profit waiting."""
     refusals = cycle.refusals + 1
+    again_at = now + back_off(side, refusals)
     return replace(
         cycle,
         refusals=refusals,
-        next_retry_at=now + back_off(side, refusals),
+        next_buy_at=again_at if side is Side.BUY else cycle.next_buy_at,
+        next_sell_at=again_at if side is Side.SELL else cycle.next_sell_at,
         problem=reason[:500],
     )
 
@@ -136,7 +139,7 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
 
 def _after_closing(cycle: Cycle, order: Order, now: datetime) -> Cycle:
     if order.filled_qty > 0:
-        return replace(cycle, refusals=0, next_retry_at=None, problem=None)
+        return replace(cycle, refusals=0, next_buy_at=None, next_sell_at=None, problem=None)
     if order.state is OrderState.DONE and not order.cancel_was_ours:
         # Canceled in the dashboard, expired or rejected by the venue: do not place it again at once (F58).
         return refused(cycle, order.side, f"the exchange closed it unfilled: {order.exchange_status}", now)
@@ -157,5 +160,8 @@ def proven_broken(cycle: Cycle, reason: str, now: datetime) -> Cycle:
 
 def left_behind(cycle: Cycle, orders: Sequence[Order]) -> Decimal | None:
     """Coins that an ended cycle holds and that could be sold (a fill that came too late); else None."""
-    smallest = max((order.min_order_size for order in orders), default=Decimal(0))
-    return cycle.quantity if cycle.status in ENDED and cycle.quantity >= smallest > 0 else None
+    if cycle.status not in ENDED or not orders:
+        return None
+    last = max(orders, key=lambda order: order.seq)
+    sellable = round_down(cycle.quantity, last.qty_increment) >= last.min_order_size > 0
+    return cycle.quantity if sellable else None

@@ -127,7 +127,8 @@ class Cycle:
     completed_at: datetime | None = None
     cooldown_started_at: datetime | None = None
     refusals: int = 0
-    next_retry_at: datetime | None = None
+    next_buy_at: datetime | None = None
+    next_sell_at: datetime | None = None
     problem: str | None = None
     version: int = 0
 

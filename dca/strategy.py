@@ -64,23 +64,30 @@ Action = Place | CancelBuy | EndCooldown
 class Levels:
     """What would make an asset act: ask at or below, bid at or above, or a time reached.
 
-    None: no such reason. Nothing at all happens before `not_before`.
+    None: no such reason. After a refusal the one side waits, and the other does not.
     """
 
     ask_at_most: Decimal | None = None
     bid_at_least: Decimal | None = None
     wake_at: datetime | None = None
-    not_before: datetime | None = None
+    buys_from: datetime | None = None
+    sells_from: datetime | None = None
 
     def reached(self, quote: Quote, now: datetime) -> bool:
         """Whether this quote, or the time, is a reason to look closer. Costs no query."""
-        if self.not_before is not None and now < self.not_before:
+        if self.wake_at is not None and now >= self.wake_at:
+            return True
+        return self.asks_for_buy(quote, now) or self.asks_for_sell(quote, now)
+
+    def asks_for_buy(self, quote: Quote, now: datetime) -> bool:
+        if self.ask_at_most is None or quote.ask > self.ask_at_most:
             return False
-        if self.ask_at_most is not None and quote.ask <= self.ask_at_most:
-            return True
-        if self.bid_at_least is not None and quote.bid >= self.bid_at_least:
-            return True
-        return self.wake_at is not None and now >= self.wake_at
+        return self.buys_from is None or now >= self.buys_from
+
+    def asks_for_sell(self, quote: Quote, now: datetime) -> bool:
+        if self.bid_at_least is None or quote.bid < self.bid_at_least:
+            return False
+        return self.sells_from is None or now >= self.sells_from
 
 
 NOTHING = Levels()
@@ -179,7 +186,9 @@ def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode:
         return NOTHING
     may_buy = asset.is_enabled and mode is Mode.RUN and rules.tradable
     buy = (safety_price(asset, cycle) if sellable else ANY_PRICE) if may_buy else None
-    return Levels(ask_at_most=buy, bid_at_least=sell, not_before=cycle.next_retry_at)
+    return Levels(
+        ask_at_most=buy, bid_at_least=sell, buys_from=cycle.next_buy_at, sells_from=cycle.next_sell_at
+    )
 
 
 def decide(
@@ -191,9 +200,9 @@ def decide(
         return None
     if cycle.status is CycleStatus.COOLDOWN:
         return _end_cooldown(reach, quote, now)
-    if reach.bid_at_least is not None and quote.bid >= reach.bid_at_least:
+    if reach.bid_at_least is not None and reach.asks_for_sell(quote, now):
         return _take_profit(asset, cycle, quote, rules, reach.bid_at_least)
-    if reach.ask_at_most is None:
+    if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):
         return None
     if can_be_sold(cycle, rules):
         return _safety_order(asset, cycle, quote, rules, reach.ask_at_most)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,10 +74,10 @@ def test_back_off_doubles_up_to_a_limit(side: Side, seconds: list[int]) -> None:
 
 def test_a_refusal_is_remembered_and_counted() -> None:
     once = lifecycle.refused(cycle(), Side.BUY, "x" * 900, NOW)
-    assert (once.refusals, once.next_retry_at) == (1, NOW + timedelta(minutes=5))
+    assert (once.refusals, once.next_buy_at) == (1, NOW + timedelta(minutes=5))
     assert once.problem == "x" * 500
     twice = lifecycle.refused(once, Side.BUY, "no", NOW)
-    assert (twice.refusals, twice.next_retry_at, twice.problem) == (2, NOW + timedelta(minutes=10), "no")
+    assert (twice.refusals, twice.next_buy_at, twice.problem) == (2, NOW + timedelta(minutes=10), "no")
     assert twice.status is CycleStatus.WATCHING
 
 
@@ -127,7 +128,7 @@ def test_every_live_state_keeps_the_cycle_in_flight(state: OrderState) -> None:
 
 
 def test_a_filled_buy_is_closed() -> None:
-    start = cycle(refusals=3, next_retry_at=LATER, problem="was refused")
+    start = cycle(refusals=3, next_buy_at=LATER, problem="was refused")
     result = booked(CycleStatus.BUYING, BASE, start=start).cycle
     assert result.status is CycleStatus.WATCHING
     assert result.quantity == D("0.1995")
@@ -135,7 +136,7 @@ def test_a_filled_buy_is_closed() -> None:
     assert result.last_order_fill_price == D(100)
     assert result.latest_order_id == "x-1"
     assert result.safety_orders == 0
-    assert (result.refusals, result.next_retry_at, result.problem) == (0, None, None)
+    assert (result.refusals, result.next_buy_at, result.problem) == (0, None, None)
 
 
 def test_a_filled_safety_order_counts_and_moves_the_average() -> None:
@@ -161,7 +162,7 @@ def test_a_buy_canceled_at_our_request_leaves_no_trace() -> None:
     unfilled = done(Purpose.SAFETY, 2, cancel_requested_at=NOW)
     result = booked(CycleStatus.BUYING, BASE, unfilled).cycle
     assert (result.status, result.safety_orders) == (CycleStatus.WATCHING, 0)
-    assert (result.refusals, result.next_retry_at) == (0, None)
+    assert (result.refusals, result.next_buy_at) == (0, None)
     assert result.last_order_fill_price == D(100)
 
 
@@ -169,14 +170,14 @@ def test_a_buy_canceled_at_our_request_leaves_no_trace() -> None:
 def test_a_buy_closed_unfilled_by_others_is_not_repeated_at_once(status: str) -> None:
     result = booked(CycleStatus.BUYING, done(exchange_status=status)).cycle
     assert (result.status, result.quantity) == (CycleStatus.WATCHING, D(0))
-    assert (result.refusals, result.next_retry_at) == (1, LATER + timedelta(minutes=5))
+    assert (result.refusals, result.next_buy_at) == (1, LATER + timedelta(minutes=5))
     assert result.problem is not None and status in result.problem
 
 
 def test_a_sell_closed_unfilled_by_others_waits_less() -> None:
     result = booked(CycleStatus.SELLING, BASE, done(TP, 2)).cycle
     assert (result.status, result.quantity) == (CycleStatus.WATCHING, D("0.1995"))
-    assert result.next_retry_at == LATER + timedelta(seconds=10)
+    assert (result.next_buy_at, result.next_sell_at) == (None, LATER + timedelta(seconds=10))
 
 
 @pytest.mark.parametrize("state", [OrderState.REJECTED, OrderState.VOID])
@@ -312,3 +313,13 @@ def test_closed_orders_never_leave_a_cycle_in_flight(
         assert held < D("0.01") and result.cycle.sold_qty > 0
     else:
         assert result.cycle.status is CycleStatus.WATCHING and result.sold_at_price is None
+
+
+def test_dust_below_what_can_be_sold_is_not_left_behind() -> None:
+    """Where the smallest sell is no multiple of the increment, rounding down decides, as in booking."""
+    coarse: dict[str, Any] = {"min_order_size": D("0.00015"), "qty_increment": D("0.0001")}
+    bought = done(filled="0.00116", fee_qty=D(0), **coarse)
+    sold = done(TP, 2, filled="0.001", price="101", **coarse)
+    result = booked(CycleStatus.SELLING, bought, sold).cycle
+    assert result.status is CycleStatus.COMPLETE
+    assert lifecycle.left_behind(result, [bought, sold]) is None

@@ -347,7 +347,7 @@ def test_a_whole_cycle_comes_back_as_it_was(ready: Store) -> None:
         completed_at=NOW,
         cooldown_started_at=NOW + timedelta(microseconds=5),
         refusals=2,
-        next_retry_at=NOW + timedelta(microseconds=6),
+        next_buy_at=NOW + timedelta(microseconds=6),
         problem="a 'quoted' \\ \"word\" %s €",
     )
     ready.transaction(lambda tx: tx.update_cycle(changed))

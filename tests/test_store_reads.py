@@ -34,17 +34,17 @@ def test_times_are_utc_whatever_the_server_thinks(
         status=CycleStatus.ERROR,
         completed_at=elsewhere,
         cooldown_started_at=elsewhere,
-        next_retry_at=NOW,
+        next_buy_at=NOW,
     )
     ready.transaction(lambda tx: tx.update_cycle(ended))
     found = ready.transaction(lambda tx: tx.cycle(1))
-    for at in (found.completed_at, found.cooldown_started_at, found.next_retry_at):
+    for at in (found.completed_at, found.cooldown_started_at, found.next_buy_at):
         assert at == NOW
         assert at is not None and at.tzinfo is UTC
     person = connected(database)
     with person.cursor() as cursor:
         cursor.execute(
-            "SELECT @@time_zone, UNIX_TIMESTAMP(completed_at), next_retry_at FROM dca_cycles WHERE id = 1"
+            "SELECT @@time_zone, UNIX_TIMESTAMP(completed_at), next_buy_at FROM dca_cycles WHERE id = 1"
         )
         zone, seconds, retry = cursor.fetchone()
     person.close()

@@ -148,10 +148,16 @@ TABLE = [
         "buy base 0.0105 at 1000",
     ),
     Row("enough to be sold is enough", holding(bought="0.01", fee="0"), quote("101"), "sell 0.01"),
-    # A refusal: no order of this cycle before next_retry_at.
-    Row("not yet again: buy", cycle(next_retry_at=NOW + timedelta(seconds=1)), quote("100"), NOTHING),
-    Row("not yet again: sell", holding(next_retry_at=NOW + timedelta(seconds=1)), quote("101"), NOTHING),
-    Row("now again", cycle(next_retry_at=NOW), quote("100"), "buy base 0.2 at 100"),
+    # A refusal: the refused side waits, and only that one.
+    Row("not yet again: buy", cycle(next_buy_at=NOW + timedelta(seconds=1)), quote("100"), NOTHING),
+    Row("not yet again: sell", holding(next_sell_at=NOW + timedelta(seconds=1)), quote("101"), NOTHING),
+    Row("now again", cycle(next_buy_at=NOW), quote("100"), "buy base 0.2 at 100"),
+    Row(
+        "a refused buy keeps no sell waiting",
+        holding(next_buy_at=NOW + timedelta(hours=1)),
+        quote("101"),
+        "sell 0.1995",
+    ),
     # A locked asset does nothing at all; nor does one of which the cycle has ended.
     Row("locked: no buy", cycle(), quote("100"), NOTHING, asset=asset(lock_reason="break")),
     Row("locked: no sell", holding(), quote("101"), NOTHING, asset=asset(lock_reason="break")),

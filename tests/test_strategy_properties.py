@@ -50,7 +50,8 @@ def cycles(draw: st.DrawFn, average: Decimal) -> Cycle:
     found = cycle(
         draw(st.sampled_from([*watching, *CycleStatus])),
         cooldown_started_at=draw(cooldown_starts),
-        next_retry_at=draw(st.sampled_from([None, None, None, NOW, NOW + timedelta(seconds=1)])),
+        next_buy_at=draw(st.sampled_from([None, None, None, NOW, NOW + timedelta(seconds=1)])),
+        next_sell_at=draw(st.sampled_from([None, None, None, NOW, NOW + timedelta(seconds=1)])),
     )
     bought = draw(
         st.just(D(0)) | decimals("0.000000001", "1", 9) | decimals("1", "10", 9) | decimals("10", "9999", 9)
@@ -127,7 +128,8 @@ def test_what_every_order_keeps(scene: Scene) -> None:
         return
     assert held.status is CycleStatus.WATCHING
     assert row.lock_reason is None and mode is not Mode.HALT
-    assert held.next_retry_at is None or held.next_retry_at <= NOW
+    waits_until = held.next_buy_at if action.purpose.side is Side.BUY else held.next_sell_at
+    assert waits_until is None or waits_until <= NOW
     assert action.qty > 0 and Fraction(action.qty) % Fraction(known.qty_increment) == 0
     if action.purpose.side is Side.SELL:
         assert known.min_order_size <= action.qty <= held.quantity < action.qty + known.qty_increment
