@@ -316,6 +316,16 @@ def test_F29_a_refusal_waits_before_the_next_try(rig: Rig) -> None:
     assert rig.cycle().refusals == 2
 
 
+def test_F29_a_refused_buy_keeps_no_take_profit_waiting(rig: Rig) -> None:
+    rig.bought()
+    rig.exchange.reject = DefiniteReject(code=40310000, message="insufficient balance for USD")
+    rig.quote("99")
+    assert rig.orders()[-1].state is OrderState.REJECTED
+    rig.exchange.reject = None
+    rig.quote("103")
+    assert rig.orders()[-1].purpose == "take_profit"
+
+
 def test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm(rig: Rig) -> None:
     rig.quote("100")
     filled = rig.exchange.fill(rig.last_id(), price="100")
