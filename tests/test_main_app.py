@@ -249,3 +249,21 @@ def test_a_foreign_order_and_foreign_coins_are_left_alone(
     assert Decimal(state["positions"]["BTC/USD"]["qty"]) >= 1
     assert by_hand in [order["id"] for order in state["open_orders"]]
     assert by_hand not in [entry["order_id"] for entry in exchange.journal("request")]
+
+
+def test_the_second_sigterm_leaves_at_once_and_the_next_start_settles(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    """F39: the order whose answer is still on its way is found by the next start."""
+    exchange.fault("post.delay", seconds=4)
+    bot.start()
+    eventually(lambda: bot.says("placing"))
+    assert bot.process is not None
+    bot.process.send_signal(signal.SIGTERM)
+    eventually(lambda: bot.says("stopping"))
+    assert bot.process.poll() is None, "it finishes what it has in hand"
+    assert bot.signal(signal.SIGTERM) == 128 + signal.SIGTERM
+    eventually(lambda: exchange.journal("execution"))
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    assert len(orders(store)) == 1
