@@ -54,6 +54,7 @@ class FakeExchange:
     posts: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     held: dict[str, Decimal] = field(default_factory=dict)
+    tied_up: Decimal = Decimal(0)
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
     lose_answer: bool = False
     lose_request: bool = False
@@ -137,7 +138,7 @@ class FakeExchange:
     def position(self, symbol: str) -> Position:
         self._answer()
         qty = self.held.get(symbol, Decimal(0))
-        return Position(symbol=symbol, qty=qty, qty_available=qty)
+        return Position(symbol=symbol, qty=qty, qty_available=qty - self.tied_up)
 
     def executions(self, order: Order) -> list[Execution]:
         self._answer()

@@ -150,6 +150,19 @@ def test_F06_a_shortage_that_no_fee_explains_stops_the_sell(rig: Rig) -> None:
     assert len(rig.exchange.posts) == 2
 
 
+def test_F60_coins_that_another_order_holds_are_not_asked_for(rig: Rig) -> None:
+    rig.bought()
+    rig.exchange.tied_up = Decimal("0.1")
+    rig.quote("103")
+    assert len(rig.exchange.posts) == 1
+    assert "only 0.0995 of 0.1995 are free" in (rig.cycle().problem or "")
+    rig.exchange.tied_up = Decimal(0)
+    rig.clock.pass_seconds(11)
+    rig.look()
+    rig.quote("103")
+    assert rig.orders()[-1].qty == Decimal("0.1995")
+
+
 def test_coins_of_the_user_are_not_sold(rig: Rig) -> None:
     rig.deposit("5")
     rig.bought()
@@ -182,6 +195,9 @@ def test_F12_take_profit_while_a_safety_buy_is_live(rig: Rig) -> None:
     assert rig.exchange.cancels == [rig.exchange.orders[buy].exchange_order_id]
     rig.quote("103")
     assert len(rig.exchange.cancels) == 1, "not on every quote"
+    assert rig.orders()[-1].state is OrderState.CANCEL_REQUESTED
+    rig.settle()
+    assert len(rig.exchange.cancels) == 2, "settling asks again: the request may have been lost"
     assert len(rig.exchange.posts) == 2, "no sell while the buy may still fill"
     rig.exchange.fill(buy, "0.05", price="99")
     rig.trader.books.book(rig.exchange.end(buy))
