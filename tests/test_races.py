@@ -342,6 +342,17 @@ def test_F29_a_refused_buy_keeps_no_take_profit_waiting(rig: Rig) -> None:
     assert rig.orders()[-1].purpose == "take_profit"
 
 
+def test_a_refusal_is_not_final_while_another_attempt_is_unanswered(rig: Rig) -> None:
+    """faults.md D.7: taking it as final at once leads to two live orders in eleven steps."""
+    rig.exchange.lose_answer = True
+    rig.quote("100")
+    order = rig.orders()[0]
+    rig.store.transaction(lambda tx: tx.insert_attempt(order.id, 2, rig.clock.now()))
+    rig.trader.books.refused(order, 2, DefiniteReject(code=403, message="no"))
+    assert rig.orders()[0].state is OrderState.SENT
+    assert rig.cycle().status is CycleStatus.BUYING
+
+
 def test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm(rig: Rig) -> None:
     rig.quote("100")
     filled = rig.exchange.fill(rig.last_id(), price="100")
