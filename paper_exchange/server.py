@@ -18,7 +18,15 @@ from paper_exchange.engine import Engine
 from paper_exchange.market import Walk
 from paper_exchange.replay import Point, Recording
 from paper_exchange.rest import Dropped, Handler, Trading, refusal
-from paper_exchange.streams import MarketData, TradeUpdates, quote_message, spoiled
+from paper_exchange.streams import (
+    MarketData,
+    TradeUpdates,
+    bar_message,
+    book_message,
+    quote_message,
+    spoiled,
+    trade_message,
+)
 from paper_exchange.values import Quote, Refused
 
 Json = dict[str, Any]
@@ -79,6 +87,7 @@ class Server:
         self._requests: deque[float] = deque()
         self._replayed = {"done": False, "points_played": 0, "bars_played": 0, "market_time": None}
         self.engine.on_update = self._outbox.append
+        self._trades_told = 0
         self.urls: dict[str, str] = {}
 
     # ---- sockets -----------------------------------------------------------------------------------
@@ -228,9 +237,14 @@ class Server:
             await self._flush()
 
     async def _publish_quotes(self, quotes: Any) -> None:
-        messages = []
+        messages = [trade_message(one) for one in self.engine.executions[self._trades_told :]]
+        self._trades_told = len(self.engine.executions)
         for quote in quotes:
-            self.history.add(quote)
+            bar = self.history.add(quote)
+            if bar is not None:
+                messages.append(bar_message(quote.symbol, bar))
+            if self.market_data.wants("orderbooks", quote.symbol):
+                messages.append(book_message(quote))
             bad = self.engine.faults.take("md.bad_quote", quote.symbol)
             late = self.engine.faults.peek("md.backlog")
             message = quote_message(quote)

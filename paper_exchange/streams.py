@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from paper_exchange.engine import Engine
 from paper_exchange.faults import Faults
-from paper_exchange.values import Quote
+from paper_exchange.values import Execution, Quote
 
 Json = dict[str, Any]
 AUTH_SECONDS = 10
@@ -241,7 +241,8 @@ class MarketData(Hub):
             now = self._subscribed[channel]
             self._subscribed[channel] = now | symbols if add else now - symbols
 
-    def _wanted(self, channel: str, symbol: str) -> bool:
+    def wants(self, channel: str, symbol: str) -> bool:
+        """Whether the connected client subscribed to this."""
         return bool({symbol, "*"} & self._subscribed.get(channel, set()))
 
     async def publish(self, messages: Iterable[Json]) -> None:
@@ -249,7 +250,7 @@ class MarketData(Hub):
         socket = self.socket
         if socket is None or socket.closed or not self.may_send():
             return
-        wanted = [m for m in messages if self._wanted(_CHANNEL_OF[m["T"]], m["S"])]
+        wanted = [m for m in messages if self.wants(_CHANNEL_OF[m["T"]], m["S"])]
         if wanted:
             await _send(socket, self._packed, wanted)
 
@@ -264,6 +265,34 @@ def quote_message(quote: Quote) -> Json:
         "ap": float(quote.ask),
         "as": float(quote.ask_size),
         "t": quote.at,
+    }
+
+
+def book_message(quote: Quote) -> Json:
+    """A whole order book of one level a side: fills take any size there."""
+    sides = {
+        "b": [{"p": float(quote.bid), "s": float(quote.bid_size)}],
+        "a": [{"p": float(quote.ask), "s": float(quote.ask_size)}],
+    }
+    return {"T": "o", "S": quote.symbol, "t": quote.at, **sides, "r": True}
+
+
+def bar_message(symbol: str, bar: Json) -> Json:
+    """A minute bar that is complete."""
+    return {"T": "b", "S": symbol, **bar, "t": datetime.fromisoformat(bar["t"])}
+
+
+def trade_message(execution: Execution) -> Json:
+    """An execution as the public sees it; `tks` is the taker's side."""
+    bought = (execution.side == "buy") == (execution.liquidity == "taker")
+    return {
+        "T": "t",
+        "S": execution.symbol,
+        "p": float(execution.price),
+        "s": float(execution.qty),
+        "t": execution.at,
+        "i": int(execution.id.replace("-", "")[:15], 16),
+        "tks": "B" if bought else "S",
     }
 
 

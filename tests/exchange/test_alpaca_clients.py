@@ -239,10 +239,21 @@ def test_both_streams_with_typed_models(
     async def on_quote(quote: Any) -> None:
         quotes.append(quote)
 
+    trades: list[Any] = []
+    books: list[Any] = []
+
+    async def on_trade(trade: Any) -> None:
+        trades.append(trade)
+
+    async def on_book(book: Any) -> None:
+        books.append(book)
+
     trading = TradingStream(urls["key_id"], urls["secret_key"], url_override=urls["trading_stream"])
     trading.subscribe_trade_updates(on_update)
     data = CryptoDataStream(urls["key_id"], urls["secret_key"], url_override=urls["data_stream"])
     data.subscribe_quotes(on_quote, "SOL/USD")
+    data.subscribe_trades(on_trade, "SOL/USD")
+    data.subscribe_orderbooks(on_book, "SOL/USD")
     running(trading)
     running(data)
     eventually(lambda: quotes)
@@ -257,3 +268,6 @@ def test_both_streams_with_typed_models(
 
     eventually(lambda: events() == ["pending_new", "new", "fill"])
     assert updates[-1].position_qty == 0.9975
+    eventually(lambda: trades and books)
+    assert (trades[0].symbol, trades[0].size) == ("SOL/USD", 1.0)
+    assert books[0].bids[0].price < books[0].asks[0].price
