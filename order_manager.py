@@ -2,11 +2,12 @@
 
 import sys
 
-from dca import caretaking, runtime
+from dca import caretaking, runtime, start_checks
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
-from dca.logs import Troubles, fact
+from dca.errors import Unavailable
+from dca.logs import Troubles, fact, warn
 from dca.store import Store
 from dca.trader import Trader
 from dca.worker import limits_of
@@ -23,11 +24,18 @@ def main(context: runtime.Context) -> None:
         stale = caretaking.stale_buys(orders, clock.now(), settings.stale_order_limit)
 
         desk = Desk(control.install_id, control.epoch)
-        trader = Trader(store, Broker(settings.exchange), desk, clock, Troubles(), limits_of(settings))
+        broker = Broker(settings.exchange)
+        if stale:
+            start_checks.check_binding(control, broker.account(), settings.database.name)
+        trader = Trader(store, broker, desk, clock, Troubles(), limits_of(settings))
         minutes = settings.stale_order_limit.total_seconds() / 60
         for order in stale:
-            trader.cancel(order, f"open for more than {minutes:g} minutes")
-            trader.settle(order)
+            try:
+                trader.cancel(order, f"open for more than {minutes:g} minutes")
+                trader.settle(order)
+            except Unavailable as error:  # the others may be luckier; the next run tries this one again
+                warn("order", "not canceled", symbol=order.symbol, cycle=order.cycle_id, why=str(error))
+                context.failed = True
     if stale:
         seconds = f"{clock.monotonic() - started:.2f}"
         fact("run", "order_manager", checked=len(orders), canceled=len(stale), seconds=seconds)

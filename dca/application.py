@@ -37,8 +37,11 @@ FEES_SECONDS = 30.0
 RULES_SECONDS = 3600.0
 BEAT_SECONDS = 2.0
 RETRY_SECONDS = 5.0
+AGAIN_SECONDS = 60.0
 SILENT_SECONDS = 15.0
 """A quote stream silent for longer is compared with the exchange's latest quotes."""
+ASK_OFTEN = timedelta(seconds=20)
+ASK_SELDOM = timedelta(seconds=30)
 GOOD_SECONDS = 60.0
 """A run that lasted this long has not died over an asset."""
 DRAIN_SECONDS = 15.0
@@ -56,6 +59,7 @@ class Application:
         self._broker = Broker(self._settings.exchange)
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
         self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
+        self._asked_at: dict[int, datetime] = {}
         now = self._clock.monotonic()
         self._due = {"rules": now + RULES_SECONDS, "failures": now + GOOD_SECONDS}
         self._settle_now = False
@@ -167,6 +171,7 @@ class Application:
             work()
         except Unavailable as error:
             self._troubles.begins("loop", name, str(error), self._clock.now())
+            self._due[name] = now + min(seconds, AGAIN_SECONDS)
         else:
             self._troubles.ends("loop", name, self._clock.now())
 
@@ -236,7 +241,7 @@ class Application:
     def _settle(self) -> None:
         """Ask for every order in flight: one list for all, and a look-up for each that is not on it."""
         orders = self._desk.open_orders()
-        if orders:
+        if orders or not self._desk.settled:  # after a start, also orders that a restored ledger forgot
             listed = {snapshot.client_order_id: snapshot for snapshot in self._broker.open_orders()}
             for order in orders:
                 self._settle_one(order, listed.get(order.client_order_id))
@@ -247,10 +252,24 @@ class Application:
 
     def _settle_one(self, order: Order, snapshot: Snapshot | None) -> None:
         inbox = self._inboxes.of(order.symbol)
-        if snapshot is None or order.state not in {OrderState.SENT, OrderState.ACKED}:
-            inbox.put(Settle(order=order))
+        unclear = snapshot is None or ledger.is_incomplete(snapshot)
+        if snapshot is None or unclear or order.state not in {OrderState.SENT, OrderState.ACKED}:
+            if self._may_ask(order):
+                inbox.put(Settle(order=order))
         elif ledger.merge(order, snapshot, self._clock.now()) != order:
             inbox.put(snapshot)
+
+    def _may_ask(self, order: Order) -> bool:
+        """Look an unknown order up at every round at first, then every half minute: before the quiet period
+        is over a denial counts for nothing, and sixty pairs share one rate limit."""
+        now = self._clock.now()
+        if order.state is not OrderState.SENT or now - order.last_sent_at < ASK_OFTEN:
+            return True
+        last = self._asked_at.get(order.id)
+        if last is not None and now - last < min(ASK_SELDOM, self._settings.quiet_period / 4):
+            return False
+        self._asked_at[order.id] = now
+        return True
 
     def _report_orphans(self, listed: dict[str, Snapshot], orders: list[Order]) -> None:
         """Orders with our id that the ledger may not know go through booking, which locks if so."""
@@ -265,7 +284,8 @@ class Application:
             self._inboxes.of(order.symbol).put(ConfirmFee(order=order))
 
     def _read_rules(self) -> None:
-        self._desk.rules = self._broker.trading_rules()
+        """What the exchange stopped listing keeps its old rules, so that what is held can be sold."""
+        self._desk.rules = {**self._desk.rules, **self._broker.trading_rules()}
 
     def _probe_silence(self) -> None:
         """A quote stream that brings nothing is mute if the exchange has newer quotes, and otherwise only

@@ -18,8 +18,10 @@ from dca.model import (
     CycleStatus,
     DefiniteReject,
     Execution,
+    Mode,
     Order,
     OrderState,
+    Side,
     Snapshot,
     plain,
 )
@@ -79,8 +81,10 @@ class Bookkeeper:
         if not snapshot.client_order_id.startswith(self._desk.prefix):
             return None
         if ledger.is_incomplete(snapshot):
-            warn("order", "incomplete", symbol=snapshot.symbol, why="a fill without a price; asking again")
+            why, now = "a fill without a price; asked for again", self._clock.now()
+            self._troubles.begins("order", snapshot.client_order_id, why, now, symbol=snapshot.symbol)
             return None
+        self._troubles.ends("order", snapshot.client_order_id, self._clock.now(), symbol=snapshot.symbol)
         booked = self._store.transaction(lambda tx: self._book(tx, snapshot, attempt))
         if booked is None:
             self._unknown_to_the_ledger(snapshot)
@@ -181,10 +185,13 @@ class Bookkeeper:
     def claim_resend(self, order: Order) -> int | None:
         """Write down another attempt at an order that provably never arrived: same id, same order.
 
-        Returns the attempt's number; None if the order is not waiting to be sent any more.
+        Returns the attempt's number; None if the order is not waiting to be sent any more, or may not be:
+        the kill switch, a newer start, a lock or a disabled asset hold here as they do for a claim.
         """
 
         def work(tx: Transaction) -> int | None:
+            if not self._may_be_sent(tx, order):
+                return None
             tx.cycle(order.cycle_id)
             current = next(each for each in tx.orders(order.cycle_id) if each.id == order.id)
             if current.state is not OrderState.SENT or current.not_found_at is None:
@@ -199,10 +206,20 @@ class Bookkeeper:
 
         return self._store.transaction(work)
 
+    def _may_be_sent(self, tx: Transaction, order: Order) -> bool:
+        control, asset = tx.control(), tx.asset(order.asset_id)
+        if control.epoch != self._desk.epoch or control.mode is Mode.HALT:
+            return False
+        if asset is None or asset.lock_reason is not None:
+            return False
+        return order.side is Side.SELL or (control.mode is Mode.RUN and asset.is_enabled)
+
     def give_up(self, order: Order) -> None:
         """End an order that provably never arrived; its cycle is free to decide anew."""
 
         def work(tx: Transaction) -> bool:
+            if tx.control().epoch != self._desk.epoch:
+                return False  # a newer start decides
             cycle = tx.cycle(order.cycle_id)
             orders = tx.orders(order.cycle_id)
             current = next(each for each in orders if each.id == order.id)

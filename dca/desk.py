@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dca import ledger, strategy
-from dca.model import Asset, Cycle, Mode, Order, OrderState, TradingRules
+from dca.model import Asset, Cycle, Mode, Order, TradingRules
 from dca.strategy import NOTHING, Levels
 
 
@@ -23,10 +23,6 @@ class Watch:
     open_orders: tuple[Order, ...] = ()
     levels: Levels = field(default=NOTHING)
     problem: str | None = None
-
-    @property
-    def awaits_cancel(self) -> bool:
-        return any(order.state is OrderState.CANCEL_REQUESTED for order in self.open_orders)
 
 
 class Desk:

@@ -26,7 +26,7 @@ SCHEMA_VERSION = 2
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
-_RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020}
+_RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
 # -1 is what the C extension makes of a connection that was killed on the server.
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
@@ -268,10 +268,10 @@ class Store:
             if last:
                 raise DatabaseUnavailable(f"database: {error.msg}") from error
             return
-        if isinstance(error, mysql.connector.ProgrammingError | mysql.connector.OperationalError):
-            # No right, no table, read only: nothing is known and nothing was changed (F83).
-            raise DatabaseUnavailable(f"database: {error.msg}") from error
-        raise OurBug(f"database: {error}") from error
+        if isinstance(error, mysql.connector.IntegrityError | mysql.connector.DataError):
+            raise OurBug(f"database: {error}") from error
+        # No right, no table, read only, disk full: nothing is known and nothing was changed (F76, F83).
+        raise DatabaseUnavailable(f"database: {error.msg}") from error
 
     @staticmethod
     def _is_lost(error: mysql.connector.Error) -> bool:

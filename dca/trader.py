@@ -103,12 +103,13 @@ class Trader:
             case EndCooldown():
                 self._end_cooldown(asset, quote, rules)
             case CancelBuy(reason=reason):
-                for order in () if watch.awaits_cancel else watch.open_orders:
-                    self.cancel(order, reason)
+                for order in watch.open_orders:
+                    if order.state is OrderState.ACKED:  # any other is for settling
+                        self.cancel(order, reason)
             case Place(purpose=Purpose.TAKE_PROFIT):
-                self._place(asset, quote, rules, self._broker.position(asset.asset_symbol))
+                self._place(asset, quote, rules, with_position=True)
             case Place():
-                self._place(asset, quote, rules, None)
+                self._place(asset, quote, rules, with_position=False)
 
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
@@ -141,11 +142,21 @@ class Trader:
         mode = control.mode if control.epoch == self._desk.epoch else Mode.HALT
         return mode, None if current is None else self._desk.tradable_form(current), cycle
 
-    def _place(self, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None) -> None:
-        """Claim an order in one transaction, then send it. `position` bounds a sell."""
+    def _place(self, asset: Asset, quote: Quote, rules: TradingRules, *, with_position: bool) -> None:
+        """Claim an order in one transaction, then send it. A sell is bounded by the position."""
         started = self._clock.monotonic()
+        position = self._broker.position(asset.asset_symbol) if with_position else None
+        mine: list[tuple[Order, str]] = []
+
+        def claim(tx: Transaction) -> tuple[Order, str] | None:
+            written = _written_before(tx, mine)
+            if written is None:
+                written = self._claim(tx, asset, quote, rules, position)
+                mine.extend([written] if written is not None else [])
+            return written
+
         try:
-            claimed = self._store.transaction(lambda tx: self._claim(tx, asset, quote, rules, position))
+            claimed = self._store.transaction(claim)
         except LostRace:
             claimed = None  # another process was first; its order is read below
         self.books.look(asset.asset_symbol)
@@ -181,10 +192,14 @@ class Trader:
         if current is None or cycle is None:
             return None
         now = self._clock.now()
+        if self._quote_problem(quote, now) is not None:
+            return None  # it grew old while the position was read or a lock waited for
         action = strategy.decide(current, cycle, quote, rules, now, mode)
         if not isinstance(action, Place):
             return None
         orders = tx.orders(cycle.id)
+        if not self._books_agree(tx, current, cycle, orders):
+            return None
         if position is not None:
             checked = self._against_position(tx, cycle, orders, action, rules, position)
             if checked is None:
@@ -195,6 +210,25 @@ class Trader:
         order = tx.insert_order(self._new_order(current, cycle, orders, action, quote, rules, now))
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
+
+    def _books_agree(self, tx: Transaction, asset: Asset, cycle: Cycle, orders: list[Order]) -> bool:
+        """Whether the cycle's row is what its orders make of it. Derived columns that were edited by hand
+        are computed anew; what cannot be explained locks the asset (F42, F84)."""
+        other = next((order for order in orders if order.symbol != asset.asset_symbol), None)
+        reason = None
+        if other is not None:
+            reason = f"asset_symbol was changed in a live cycle that holds {other.symbol}: change it back"
+        elif not orders and cycle.quantity != 0:
+            reason = f"cycle {cycle.id} says it holds {plain(cycle.quantity)}, and no order of it is known"
+        if reason is not None:
+            if tx.lock_asset(asset.id, reason, self._clock.now()):
+                warn("asset", "locked", symbol=asset.asset_symbol, cycle=cycle.id, why=reason)
+            return False
+        derived = ledger.with_totals(cycle, orders)
+        if derived != cycle:
+            tx.update_cycle(derived)
+            warn("cycle", "computed anew from its orders", symbol=asset.asset_symbol, cycle=cycle.id)
+        return derived == cycle
 
     def _against_position(
         self,
@@ -353,3 +387,13 @@ class Trader:
         )
         self.books.look(order.symbol)
         self._broker.cancel(wanted.exchange_order_id)
+
+
+def _written_before(tx: Transaction, mine: list[tuple[Order, str]]) -> tuple[Order, str] | None:
+    """What an earlier run of the same claim wrote, if only its commit's answer was lost: to be sent (F31)."""
+    for order, reason in mine:
+        tx.cycle(order.cycle_id)
+        for found in tx.orders(order.cycle_id):
+            if (found.client_order_id, found.created_at) == (order.client_order_id, order.created_at):
+                return found, reason
+    return None

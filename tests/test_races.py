@@ -3,17 +3,24 @@
 Real trader, real database, a fake exchange whose every event is in the test's hand.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
+import mysql.connector
 import pytest
 
 from dca.errors import ExchangeUnavailable
+from dca.logs import Troubles
 from dca.model import CycleStatus, DefiniteReject, OrderState, Snapshot
 from dca.settings import DatabaseSettings
+from dca.store import Store, Transaction
+from dca.trader import Trader
 from tests.fake_exchange import Crash
-from tests.rig import QUIET_SECONDS, SYMBOL, Rig
+from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
+
+R = TypeVar("R")
 
 
 @pytest.fixture
@@ -353,14 +360,36 @@ def test_a_refusal_is_not_final_while_another_attempt_is_unanswered(rig: Rig) ->
     assert rig.cycle().status is CycleStatus.BUYING
 
 
-def test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm(rig: Rig) -> None:
-    rig.quote("100")
-    filled = rig.exchange.fill(rig.last_id(), price="100")
-    rig.trader.books.book(filled)
-    once = rig.cycle()
-    rig.store.close()
-    rig.trader.books.book(filled)
-    assert rig.cycle() == once
+class LosesAnswers(Store):
+    """Commits, and then the connection breaks before the server's answer arrives: each time once."""
+
+    _lose = True
+
+    def _once(self, work: Callable[[Transaction], R]) -> R:
+        result = super()._once(work)
+        self._lose = not self._lose
+        if not self._lose:
+            raise mysql.connector.OperationalError(msg="Lost connection during query", errno=2013)
+        return result
+
+
+def test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm(
+    rig: Rig, database: DatabaseSettings
+) -> None:
+    with LosesAnswers(database) as store:
+        trader = Trader(store, rig.exchange, rig.desk, rig.clock, Troubles(), LIMITS)
+        rig.trader = trader
+        rig.quote("100")
+        assert rig.exchange.posts == [rig.last_id()], "claimed once, and sent"
+        trader.books.book(rig.exchange.fill(rig.last_id(), price="100"))
+        assert rig.cycle().quantity == Decimal("0.1995")
+        rig.look()
+        rig.quote("103")
+        trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
+    assert [order.state for order in rig.orders()] == [OrderState.DONE] * 2
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    assert rig.cycle().id == 2, "the next cycle begins once"
+    assert rig.violations() == []
 
 
 def test_F34_duplicate_events(rig: Rig) -> None:
