@@ -1,5 +1,6 @@
 """What the broker's HTTP does that alpaca-py's own would not: no redirect, no stale connection."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,12 @@ from dca.settings import ExchangeSettings, Venue
 
 CLOCK = b'{"timestamp": "2026-01-02T03:04:05Z"}'
 
+OURS = {"id": "1", "client_order_id": "dca-1", "symbol": "BTC/USD", "side": "buy", "status": "new"}
+BODIES = {
+    "/v2/assets": b"[]",
+    "/v2/orders": json.dumps([{"id": "2", "symbol": "", "side": ""}, OURS]).encode(),
+}
+
 
 class Handler(BaseHTTPRequestHandler):
     """Answers every request alike, then closes the connection without having said so."""
@@ -21,10 +28,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(self.status)
-        self.send_header("Content-Length", str(len(CLOCK)))
+        body = BODIES.get(self.path.split("?")[0], CLOCK)
+        self.send_header("Content-Length", str(len(body)))
         self.send_header("Location", "/elsewhere")
         self.end_headers()
-        self.wfile.write(CLOCK)
+        self.wfile.write(body)
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
@@ -65,3 +73,12 @@ def test_a_connection_that_rested_is_not_used_again(broker: Broker) -> None:
     for _ in range(20):
         broker.clock()
         transport._used_at -= IDLE_SECONDS + 1  # type: ignore[attr-defined]
+
+
+def test_a_person_s_odd_order_does_not_hide_ours(broker: Broker) -> None:
+    assert [order.client_order_id for order in broker.open_orders()] == ["dca-1"]
+
+
+def test_an_exchange_without_any_pair_is_unavailable(broker: Broker) -> None:
+    with pytest.raises(ExchangeUnavailable, match="no pair at all"):
+        broker.trading_rules()
