@@ -19,7 +19,7 @@ from dca.feed import Feed
 from dca.heartbeat import Heartbeat
 from dca.inbox import ConfirmFee, Inboxes, Settle
 from dca.logs import Troubles, fact, warn
-from dca.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
+from dca.model import Asset, Control, CycleStatus, LockKind, Order, OrderState, Snapshot
 from dca.ports import Transaction
 from dca.runtime import Context
 from dca.settings import Settings
@@ -128,7 +128,8 @@ class Application:
 
         def work(tx: Transaction) -> bool:
             found = [asset for asset in tx.assets() if asset.asset_symbol == symbol]
-            return any(tx.lock_asset(asset.id, reason, self._clock.now()) for asset in found)
+            now = self._clock.now()
+            return any(tx.lock_asset(asset.id, reason, now, LockKind.CRASH) for asset in found)
 
         if self._store.transaction(work):
             warn("asset", "locked", symbol=symbol, why=reason)
@@ -334,10 +335,13 @@ class Application:
         fact("stop", "stopped", open_orders=len(self._desk.open_orders()))
 
 
+_OURS = {"id", "last_sell_price", "lock_reason", "lock_kind", "locked_at"}
+
+
 def _changes(before: Asset, after: Asset) -> dict[str, str]:
     """The columns an operator changed, as old -> new; prices and locks of the bot's own are told where
     they happen."""
-    names = [name for name in Asset.__slots__ if name not in {"id", "last_sell_price", "lock_reason"}]
+    names = [name for name in Asset.__slots__ if name not in _OURS]
     return {
         name: f"{getattr(before, name)}->{getattr(after, name)}"
         for name in names

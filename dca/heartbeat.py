@@ -3,8 +3,10 @@
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from dca.ports import Clock
 
@@ -29,3 +31,54 @@ class Heartbeat:
         with suppress(OSError):  # a full disk stops no trading; a missing beat speaks for itself
             scratch.write_text(json.dumps(beat, indent=1) + "\n", encoding="utf-8")
             scratch.replace(self._path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What main_app last said of itself. Times are aware UTC; None: not yet, or not known.
+
+    `slowest_worker_seconds`: since the worker that is longest at one task began it. `troubles`: what does
+    not work, as the log named it when it began.
+    """
+
+    pid: int
+    started_at: datetime
+    beat_at: datetime
+    epoch: int | None
+    slowest_worker_seconds: float
+    last_settle_at: datetime | None
+    quotes_connected: bool
+    last_quote_at: datetime | None
+    orders_connected: bool
+    last_order_update_at: datetime | None
+    troubles: tuple[str, ...]
+
+
+def read(path: Path) -> Beat | None:
+    """The last beat; None if there is none, or none that can be understood."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return _beat(raw)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _beat(raw: dict[str, Any]) -> Beat:
+    quotes, orders = raw.get("quotes") or {}, raw.get("orders") or {}
+    return Beat(
+        pid=int(raw["pid"]),
+        started_at=datetime.fromisoformat(raw["started_at"]),
+        beat_at=datetime.fromisoformat(raw["beat_at"]),
+        epoch=raw.get("epoch"),
+        slowest_worker_seconds=float(raw.get("slowest_worker_seconds") or 0),
+        last_settle_at=_time(raw.get("last_settle_at")),
+        quotes_connected=bool(quotes.get("connected")),
+        last_quote_at=_time(quotes.get("last_quote_at")),
+        orders_connected=bool(orders.get("connected")),
+        last_order_update_at=_time(orders.get("last_order_update_at")),
+        troubles=tuple(str(name) for name in raw.get("troubles") or raw.get("waiting") or ()),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

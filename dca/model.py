@@ -43,10 +43,16 @@ class Purpose(StrEnum):
     BASE = "base"
     SAFETY = "safety"
     TAKE_PROFIT = "take_profit"
+    EXIT = "exit"
+    """Sold because the operator said so (./bot sell)."""
+    ADOPTED = "adopted"
+    """Bought outside the bot and taken into the cycle (./bot adopt); its level counts as safety orders."""
+    OUTSIDE = "outside"
+    """Sold outside the bot and accepted as that (./bot accept)."""
 
     @property
     def side(self) -> Side:
-        return Side.SELL if self is Purpose.TAKE_PROFIT else Side.BUY
+        return Side.SELL if self in {Purpose.TAKE_PROFIT, Purpose.EXIT, Purpose.OUTSIDE} else Side.BUY
 
 
 class OrderState(StrEnum):
@@ -70,6 +76,13 @@ class FeeSource(StrEnum):
     ASSUMED = "assumed"
     EXECUTIONS = "executions"
     POSITION = "position"
+
+
+class LockKind(StrEnum):
+    """BREAK: the books disagree; ends when they agree. CRASH: the bot died over it; ends by hand."""
+
+    BREAK = "break"
+    CRASH = "crash"
 
 
 class Mode(StrEnum):
@@ -103,6 +116,8 @@ class Asset:
     buy_order_price_deviation_percent: Decimal
     last_sell_price: Decimal | None = None
     lock_reason: str | None = None
+    lock_kind: LockKind | None = None
+    locked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +145,7 @@ class Cycle:
     next_buy_at: datetime | None = None
     next_sell_at: datetime | None = None
     problem: str | None = None
+    exit_requested_at: datetime | None = None
     version: int = 0
 
     @property
@@ -217,6 +233,7 @@ class Control:
     account_id: str | None
     epoch: int
     mode: Mode
+    mode_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,10 +40,11 @@ class Context:
             self.stopping.set()
 
 
-def run(name: str, work: Callable[[Context], None]) -> int:
+def run(name: str, work: Callable[[Context], None], *, seconds: float | None = None) -> int:
     """Run a script's work and return its exit code: 0 done, 1 failed, 2 settings.
 
-    A second copy of the same script says so and is done.
+    A second copy of the same script says so and is done. A script that takes longer than `seconds` is
+    ended; whatever it was at is carried on by the next run.
     """
     os.umask(0o077)
     try:
@@ -64,6 +65,8 @@ def run(name: str, work: Callable[[Context], None]) -> int:
         print(f"{name}: already running ({_holder(settings.state_dir / f'{name}.lock')}), nothing to do")
         return DONE
     with lock:
+        if seconds is not None:
+            _end_after(name, seconds)
         return _guarded(Context(name=name, settings=settings), work)
 
 
@@ -82,10 +85,23 @@ def _guarded(context: Context, work: Callable[[Context], None]) -> int:
     return FAILED if context.failed else DONE
 
 
+def _end_after(name: str, seconds: float) -> None:
+    """A run that hangs must not keep the next ones away. Dying is always safe here (design.md 8)."""
+
+    def end() -> None:
+        logging.getLogger("dca").error("stop - - %s took longer than %g s and was ended", name, seconds)
+        os._exit(FAILED)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def _log_to(path: Path) -> None:
-    """One file per script, and the terminal if there is one; cron's redirection gets no second copy."""
-    handlers: list[logging.Handler] = [WatchedFileHandler(path, encoding="utf-8", errors="replace")]
-    if sys.stdout.isatty():
+    """One file per script, and standard output unless that is the same file (cron's redirection)."""
+    file = WatchedFileHandler(path, encoding="utf-8", errors="replace")
+    handlers: list[logging.Handler] = [file]
+    if not _is_stdout(path):
         handlers.append(logging.StreamHandler(sys.stdout))
     for handler in handlers:
         handler.setFormatter(LineFormatter())
@@ -95,6 +111,13 @@ def _log_to(path: Path) -> None:
     for noisy in ("websockets", "urllib3", "asyncio", "mysql"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     logging.raiseExceptions = False  # a full disk must not stop trading
+
+
+def _is_stdout(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return True  # nowhere to write to
 
 
 def _lock(path: Path) -> IO[str] | None:

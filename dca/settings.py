@@ -66,7 +66,12 @@ class Settings:
     exchange: ExchangeSettings
     database: DatabaseSettings
     email: EmailSettings | None
+    send_mail_on_closed_cycles: bool
+    digest_hour_utc: int
+    heartbeat_ping_url: str | None = field(repr=False)
     stale_order_limit: timedelta
+    stuck_sell_limit: timedelta
+    cancel_foreign_orders: bool
     quiet_period: timedelta
     max_quote_age_seconds: Decimal
     max_spread_percent: Decimal
@@ -178,6 +183,11 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
         exchange=exchange,
         database=_database(read),
         email=_email(read),
+        send_mail_on_closed_cycles=read.switch("MAIL_CLOSED_CYCLES"),
+        digest_hour_utc=read.whole("DIGEST_HOUR_UTC", "7", least="0", most="23"),
+        heartbeat_ping_url=_ping_url(read),
+        stuck_sell_limit=_span(read, "STUCK_SELL_SECONDS", "75", seconds=1, least="1"),
+        cancel_foreign_orders=read.switch("CANCEL_FOREIGN_ORDERS"),
         stale_order_limit=_span(read, "STALE_ORDER_MINUTES", "5", seconds=60, least="0.01"),
         quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least="1"),
         max_quote_age_seconds=read.number("MAX_QUOTE_AGE_SECONDS", "15", least="1", most="300"),
@@ -260,6 +270,11 @@ def _email(read: _Reader) -> EmailSettings | None:
         smtp_user=read.optional("ALERT_EMAIL_SMTP_USER"),
         smtp_password=read.optional("ALERT_EMAIL_SMTP_PASSWORD"),
     )
+
+
+def _ping_url(read: _Reader) -> str | None:
+    given = read.optional("HEARTBEAT_PING_URL")
+    return None if given is None else read.url("HEARTBEAT_PING_URL", given, ("https", "http"))
 
 
 def _permissions(read: _Reader, venue: Venue, mode: int | None) -> list[str]:

@@ -16,13 +16,16 @@ import mysql.connector
 from mysql.connector import errorcode
 
 from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug, StartRefused
-from dca.model import Asset, Control, Cycle, CycleStatus, Order
+from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
-from dca.store_rows import columns, outward, parameters, value_from
+from dca.store_editing import Editing
+from dca.store_journal import Journal
+from dca.store_reports import Reports
+from dca.store_rows import columns, parameters, value_from
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
@@ -46,20 +49,8 @@ _ORDER = ", ".join(columns(Order))
 _OPEN = "(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))"
 
 
-class Transaction:
+class Transaction(Journal, Editing, Reports):
     """What can be read and written inside one transaction. Lock order: control, cycle, orders."""
-
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    def _rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
-        self._cursor.execute(sql, tuple(outward(arg) for arg in args))
-        rows: list[dict[str, Any]] = self._cursor.fetchall()
-        return rows
-
-    def _write(self, sql: str, args: list[Any]) -> int:
-        self._cursor.execute(sql, tuple(outward(arg) for arg in args))
-        return int(self._cursor.rowcount)
 
     def control(self) -> Control:
         """The installation's row, held still (but shared) until the end of the transaction."""
@@ -169,13 +160,23 @@ class Transaction:
     def set_last_sell_price(self, asset_id: int, price: Decimal) -> None:
         self._write("UPDATE dca_assets SET last_sell_price = %s WHERE id = %s", [price, asset_id])
 
-    def lock_asset(self, asset_id: int, reason: str, now: datetime) -> bool:
+    def lock_asset(self, asset_id: int, reason: str, now: datetime, kind: LockKind = LockKind.BREAK) -> bool:
         """Stop trading an asset; False if it was stopped before."""
         return bool(
             self._write(
-                "UPDATE dca_assets SET lock_reason = %s, locked_at = %s"
+                "UPDATE dca_assets SET lock_reason = %s, lock_kind = %s, locked_at = %s"
                 " WHERE id = %s AND lock_reason IS NULL",
-                [reason[:500], now, asset_id],
+                [reason[:500], kind, now, asset_id],
+            )
+        )
+
+    def unlock_asset(self, asset_id: int) -> bool:
+        """Trade an asset again; False if it was not stopped."""
+        return bool(
+            self._write(
+                "UPDATE dca_assets SET lock_reason = NULL, lock_kind = NULL, locked_at = NULL"
+                " WHERE id = %s AND lock_reason IS NOT NULL",
+                [asset_id],
             )
         )
 

@@ -16,6 +16,7 @@ from dca.model import (
     Cycle,
     CycleStatus,
     FeeSource,
+    LockKind,
     Mode,
     Order,
     OrderState,
@@ -23,9 +24,10 @@ from dca.model import (
     Purpose,
     Side,
 )
+from dca.records import Action, Incident, IncidentKind, JobRun, Mail, Result
 
 Row = Mapping[str, Any]
-T = TypeVar("T", Asset, Cycle, Order, Control)
+T = TypeVar("T", Asset, Cycle, Order, Control, JobRun, Incident, Mail, Action)
 
 _KINDS: dict[str, type[StrEnum] | type[bool]] = {
     "status": CycleStatus,
@@ -36,6 +38,9 @@ _KINDS: dict[str, type[StrEnum] | type[bool]] = {
     "fee_source": FeeSource,
     "mode": Mode,
     "is_enabled": bool,
+    "lock_kind": LockKind,
+    "kind": IncidentKind,
+    "result": Result,
 }
 
 

@@ -15,7 +15,38 @@ TEST = "run everything that must hold (--full: also what takes longer)"
 EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
 MIGRATE = "bring the database of .env to the schema of this version"
 HELP = "this list"
-COMMANDS = {"demo": DEMO, "test": TEST, "exchange": EXCHANGE, "migrate": MIGRATE, "help": HELP}
+OPERATOR = {
+    "install": "ask for what .env lacks, make the tables and the crontab's block, then doctor",
+    "uninstall": "take the crontab's block away; database, logs and .env stay",
+    "status": "one screen: what every asset is doing, and whether everything is alive",
+    "why": "why BTC/USD: why it is not buying, why it is not selling",
+    "doctor": "check everything there is to check, with the remedy for each",
+    "assets": "the rows of dca_assets",
+    "add": "add BTC/USD --base 20 --safety 20 ...: show the ladder, then trade a new pair",
+    "set": "set BTC/USD --take-profit 1.5 ...: change an asset's settings",
+    "enable": "enable BTC/USD: buy again",
+    "disable": "disable BTC/USD: no more buys; what is held is still sold in profit",
+    "pause": "no buys of any asset (--all: no orders at all)",
+    "resume": "end a pause, or what the watchdog made of too many crashes",
+    "sell": "sell BTC/USD: cancel what is open, sell what the cycle holds",
+    "adopt": "adopt BTC/USD: take coins that the account holds into the cycle",
+    "accept": "accept BTC/USD: book a difference as traded outside, which ends the lock",
+    "cycles": "cycles and what they earned",
+    "orders": "orders, newest first",
+    "profit": "net profit --by day, asset or month",
+    "export": "cycles and orders as CSV",
+    "stop": "stop main_app --for 2h: watchdog and caretakers stand down meanwhile",
+    "start": "end a stop before its time",
+    "test-email": "send a mail by the ALERT_EMAIL_* settings",
+}
+COMMANDS = {
+    "demo": DEMO,
+    "test": TEST,
+    "exchange": EXCHANGE,
+    "migrate": MIGRATE,
+    **OPERATOR,
+    "help": HELP,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,15 +77,16 @@ def overview() -> str:
 
 
 def _list() -> str:
-    return "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    return "\n".join(f"  {name:<12}{what}" for name, what in COMMANDS.items())
 
 
 def _become(command: str, rest: list[str]) -> NoReturn:
     """Set up, then replace this process: signals reach the program itself."""
     setup.ensure(database=command == "demo")
-    module = {"demo": "demo", "exchange": "paper_exchange", "migrate": "dca.operator.migrate"}[command]
+    modules = {"demo": ["demo"], "exchange": ["paper_exchange"], "migrate": ["dca.operator.migrate"]}
+    module = modules.get(command) or ["dca.operator", command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    os.execve(PYTHON, [str(PYTHON), "-m", module, *rest], environment)
+    os.execve(PYTHON, [str(PYTHON), "-m", *module, *rest], environment)
 
 
 def _test_options(rest: list[str]) -> checks.Options:

@@ -1,0 +1,110 @@
+"""What every caretaker has in common: --dry-run, standing down, a result line and a row in job_runs."""
+
+import argparse
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from dca import maintenance, runtime
+from dca.broker import Broker
+from dca.clock import SystemClock
+from dca.errors import DatabaseUnavailable
+from dca.logs import fact, warn
+from dca.ports import Clock
+from dca.records import Result
+from dca.settings import Settings
+from dca.store import Store
+
+TIME_LIMIT_SECONDS = 55.0
+
+
+@dataclass(slots=True)
+class Job:
+    """A run of a caretaker. It counts what it looked at and what it changed."""
+
+    context: runtime.Context
+    store: Store
+    clock: Clock
+    dry_run: bool
+    checked: int = 0
+    changed: int = 0
+    details: list[str] = field(default_factory=list)
+    _broker: Broker | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.context.settings
+
+    @property
+    def broker(self) -> Broker:
+        """Made when first needed."""
+        if self._broker is None:
+            self._broker = Broker(self.settings.exchange)
+        return self._broker
+
+    def act(self, what: str, symbol: str, work: Callable[[], object]) -> None:
+        """Do something, or say that it would be done; counts as changed unless `work` says False."""
+        if self.dry_run:
+            fact("dry-run", f"would {what}", symbol=symbol)
+            self.changed += 1
+        elif work() is not False:
+            self.changed += 1
+
+    def failed(self, what: str, why: str, symbol: str = "-") -> None:
+        """Something did not work; the rest goes on, and the run counts as failed."""
+        warn(self.context.name, what, symbol=symbol, why=why)
+        self.details.append(f"{symbol} {what}: {why}")
+        self.context.failed = True
+
+
+def run(
+    name: str, work: Callable[[Job], None], purpose: str | None, *, seconds: float = TIME_LIMIT_SECONDS
+) -> int:
+    """Run a caretaker; returns its exit code: 0 done, 1 failed, 2 settings."""
+    parser = argparse.ArgumentParser(prog=f"{name}.py", description=purpose)
+    parser.add_argument("--dry-run", action="store_true", help="print what it would do, and do nothing")
+    given = parser.parse_args()
+    return runtime.run(name, lambda context: _run(context, work, dry_run=given.dry_run), seconds=seconds)
+
+
+def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool) -> None:
+    clock = SystemClock()
+    started = clock.monotonic()
+    with Store(context.settings.database) as store:
+        job = Job(context=context, store=store, clock=clock, dry_run=dry_run)
+        pause = maintenance.current(context.settings.state_dir, clock.now())
+        if pause is not None:
+            fact("run", f"standing down until {pause.until:%Y-%m-%d %H:%M:%S} UTC", why=pause.why)
+            if not dry_run:
+                with suppress(DatabaseUnavailable):  # it may be what the maintenance is about
+                    run_id = _begin(job)
+                    _end(job, run_id, Result.STOOD_DOWN)
+            return
+        store.check_schema()
+        run_id = 0 if dry_run else _begin(job)
+        result = Result.FAILED
+        try:
+            work(job)
+            result = Result.FAILED if context.failed else Result.DONE
+        finally:
+            seconds = clock.monotonic() - started
+            level = logging.INFO if result is Result.DONE else logging.WARNING
+            fact("run", f"checked {job.checked} changed {job.changed} in {seconds:.2f}s", level=level)
+            if not dry_run:
+                with suppress(DatabaseUnavailable):  # what ended the run is told already
+                    _end(job, run_id, result)
+
+
+def _begin(job: Job) -> int:
+    return job.store.transaction(lambda tx: tx.begin_run(job.context.name, job.clock.now()))
+
+
+def _end(job: Job, run_id: int, result: Result) -> None:
+    details = "; ".join(job.details) or None
+
+    job.store.transaction(
+        lambda tx: tx.end_run(
+            run_id, result, job.clock.now(), checked=job.checked, changed=job.changed, details=details
+        )
+    )

@@ -1,0 +1,59 @@
+"""./bot COMMAND: finds the command, and says in one line what went wrong."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+from dca.errors import DcaError, SettingsProblem
+from dca.operator import (
+    assets,
+    doctor,
+    holdings,
+    install,
+    mail,
+    maintenance,
+    modes,
+    reports,
+    status,
+    why,
+)
+from dca.operator.tools import Command, Tools
+
+COMMANDS: dict[str, Command] = {
+    **status.COMMANDS,
+    **why.COMMANDS,
+    **doctor.COMMANDS,
+    **assets.COMMANDS,
+    **modes.COMMANDS,
+    **holdings.COMMANDS,
+    **reports.COMMANDS,
+    **maintenance.COMMANDS,
+    **mail.COMMANDS,
+    **install.COMMANDS,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; returns its exit code: 0 done, 1 failed or something is wrong, 2 settings or usage."""
+    name, rest = arguments[0], arguments[1:]
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(prog=f"bot {name}", description=command.help)
+    command.add_arguments(parser)
+    try:
+        return command.run(parser.parse_args(rest), Tools(shlex.join(arguments)))
+    except SettingsProblem as error:
+        print(f"{name}: the settings need attention:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  - {problem}", file=sys.stderr)
+        return 2
+    except DcaError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

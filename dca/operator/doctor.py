@@ -1,0 +1,5 @@
+"""./bot doctor."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

@@ -1,0 +1,5 @@
+"""./bot install, uninstall."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

@@ -1,0 +1,5 @@
+"""./bot test-email."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

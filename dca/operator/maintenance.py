@@ -1,0 +1,5 @@
+"""./bot stop, start."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

@@ -1,0 +1,5 @@
+"""./bot pause, resume."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

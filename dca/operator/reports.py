@@ -1,0 +1,5 @@
+"""./bot cycles, orders, profit, export."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

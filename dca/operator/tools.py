@@ -1,0 +1,96 @@
+"""What the operator's commands have in common."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.console import Console
+
+import dca.settings
+from dca.broker import Broker
+from dca.clock import SystemClock
+from dca.errors import StartRefused
+from dca.model import Asset
+from dca.ports import Clock
+from dca.settings import Settings
+from dca.store import Store, Transaction
+
+WIDTH = 100
+
+
+class Tools:
+    """Settings, database, exchange and screen; each made when first asked for."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        """As it was typed, for the audit table."""
+        self.clock: Clock = SystemClock()
+        self.console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises:
+        SettingsProblem: with every problem there is.
+        """
+        return dca.settings.load()
+
+    @cached_property
+    def store(self) -> Store:
+        """A database of the right schema.
+
+        Raises:
+            StartRefused, DatabaseUnavailable: with what to do.
+        """
+        store = Store(self.settings.database)
+        store.check_schema()
+        return store
+
+    @cached_property
+    def broker(self) -> Broker:
+        return Broker(self.settings.exchange)
+
+    @property
+    def who(self) -> str:
+        return getpass.getuser()
+
+    def asset(self, symbol: str) -> Asset:
+        """The row of a pair, however its letters are written.
+
+        Raises:
+            StartRefused: there is none; with those that there are.
+        """
+        assets = self.store.transaction(lambda tx: tx.assets())
+        for asset in assets:
+            if asset.asset_symbol == symbol.upper():
+                return asset
+        known = ", ".join(asset.asset_symbol for asset in assets) or "none yet (./bot add BTC/USD ...)"
+        raise StartRefused(f"there is no asset {symbol.upper()}; there are: {known}")
+
+    def confirmed(self, question: str, *, yes: bool) -> bool:
+        """Ask before something is changed; `yes` is the answer given on the command line."""
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            self.console.print(f"{question} Not a terminal: give --yes to do it.")
+            return False
+        return self.console.input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+    def note(self, tx: Transaction, asset_symbol: str | None, effect: str) -> None:
+        """Write the audit row, in the transaction that does the thing."""
+        tx.insert_action(self.who, self.command, asset_symbol, effect, self.clock.now())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command of ./bot. `run` returns the exit code; what it raises of dca.errors is told by main."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Tools], int]
+
+
+def no_arguments(parser: argparse.ArgumentParser) -> None:
+    """For commands that take none."""

@@ -1,0 +1,5 @@
+"""./bot why."""
+
+from dca.operator.tools import Command
+
+COMMANDS: dict[str, Command] = {}

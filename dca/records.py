@@ -1,0 +1,87 @@
+"""The nouns of running the suite: runs of the caretakers, incidents, mails, what the operator did.
+
+Pure. Field names equal column names; times are aware UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """How a caretaker's run ended. STOOD_DOWN: there was maintenance, and it did nothing."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOOD_DOWN = "stood_down"
+
+
+class IncidentKind(StrEnum):
+    MONEY = "money"
+    HEALTH = "health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One run of a caretaker: a row of job_runs. Without `ended_at` it still runs, or was killed."""
+
+    id: int
+    job: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    result: Result | None = None
+    checked: int = 0
+    changed: int = 0
+    details: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is wrong now, whoever looks. `name` says what and whose, and stays the same for as
+    long as it lasts; `evidence` has the numbers, what the bot did by itself, and what to run."""
+
+    name: str
+    kind: IncidentKind
+    subject: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """A finding that lasts: a row of incidents. `mails` counts the first one and the reminders."""
+
+    id: int
+    name: str
+    kind: IncidentKind
+    subject: str
+    evidence: str
+    began_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None
+    mails: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A mail to be sent, or sent: a row of mails."""
+
+    id: int
+    name: str
+    subject: str
+    body: str
+    created_at: datetime
+    sent_at: datetime | None = None
+    tries: int = 0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A command of the operator that changed something: a row of operator_actions."""
+
+    id: int
+    at: datetime
+    who: str
+    command: str
+    asset_symbol: str | None
+    effect: str

@@ -1,0 +1,139 @@
+"""The part of store.Transaction that keeps the records of operation: runs, incidents, mails, actions."""
+
+from datetime import datetime
+
+from dca.records import Action, Finding, Incident, JobRun, Mail, Result
+from dca.store_rows import columns, value_from
+from dca.store_statements import Statements
+
+_RUN = ", ".join(columns(JobRun))
+_INCIDENT = ", ".join(columns(Incident))
+_MAIL = ", ".join(columns(Mail))
+_ACTION = ", ".join(columns(Action))
+
+
+class Journal(Statements):
+    """Statements about job_runs, incidents, mails and operator_actions."""
+
+    def begin_run(self, job: str, now: datetime) -> int:
+        """Note that a caretaker has started; returns the run's id."""
+        self._write("INSERT INTO job_runs (job, started_at) VALUES (%s, %s)", [job, now])
+        return int(self._cursor.lastrowid)
+
+    def end_run(
+        self, run_id: int, result: Result, now: datetime, *, checked: int, changed: int, details: str | None
+    ) -> None:
+        self._write(
+            "UPDATE job_runs SET ended_at = %s, result = %s, checked = %s, changed = %s, details = %s"
+            " WHERE id = %s",
+            [now, result, checked, changed, None if details is None else details[:500], run_id],
+        )
+
+    def last_runs(self) -> dict[str, JobRun]:
+        """Each job's last run that ended, by name; a job that never ran is not in it."""
+        rows = self._rows(
+            f"SELECT {_RUN} FROM job_runs WHERE id IN"
+            " (SELECT MAX(id) FROM job_runs WHERE ended_at IS NOT NULL GROUP BY job)"
+        )
+        return {run.job: run for run in (value_from(JobRun, row) for row in rows)}
+
+    def last_good_runs(self) -> dict[str, JobRun]:
+        """Each job's last run that was done or stood down, by name."""
+        rows = self._rows(
+            f"SELECT {_RUN} FROM job_runs WHERE id IN"
+            " (SELECT MAX(id) FROM job_runs WHERE result IN ('done', 'stood_down') GROUP BY job)"
+        )
+        return {run.job: run for run in (value_from(JobRun, row) for row in rows)}
+
+    def first_run_at(self) -> datetime | None:
+        """When any job first ran, as far as rows are kept."""
+        rows = self._rows(f"SELECT {_RUN} FROM job_runs ORDER BY id LIMIT 1")
+        return value_from(JobRun, rows[0]).started_at if rows else None
+
+    def forget_before(self, then: datetime) -> int:
+        """Drop runs, ended incidents and sent mails that are older; returns how many rows went."""
+        return (
+            self._write("DELETE FROM job_runs WHERE started_at < %s", [then])
+            + self._write("DELETE FROM incidents WHERE ended_at < %s", [then])
+            + self._write("DELETE FROM mails WHERE sent_at < %s", [then])
+        )
+
+    def open_incidents(self) -> list[Incident]:
+        """All that are not over, locked, oldest first."""
+        rows = self._rows(
+            f"SELECT {_INCIDENT} FROM incidents WHERE open_name IS NOT NULL ORDER BY id FOR UPDATE"
+        )
+        return [value_from(Incident, row) for row in rows]
+
+    def incidents_since(self, then: datetime) -> list[Incident]:
+        """All that began or ended after then, oldest first."""
+        rows = self._rows(
+            f"SELECT {_INCIDENT} FROM incidents WHERE began_at > %s OR ended_at > %s ORDER BY id", then, then
+        )
+        return [value_from(Incident, row) for row in rows]
+
+    def insert_incident(self, finding: Finding, now: datetime) -> None:
+        """Raises:
+        LostRace: another process has noted it.
+        """
+        self._write(
+            "INSERT INTO incidents (name, kind, subject, evidence, began_at, seen_at, mails)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 0)",
+            [finding.name[:120], finding.kind, finding.subject[:200], finding.evidence, now, now],
+        )
+
+    def update_incident(self, incident: Incident) -> None:
+        self._write(
+            "UPDATE incidents SET subject = %s, evidence = %s, seen_at = %s, ended_at = %s, mails = %s"
+            " WHERE id = %s",
+            [
+                incident.subject[:200],
+                incident.evidence,
+                incident.seen_at,
+                incident.ended_at,
+                incident.mails,
+                incident.id,
+            ],
+        )
+
+    def insert_mail(self, name: str, subject: str, body: str, now: datetime) -> None:
+        """Put a mail where the next one who can send finds it."""
+        self._write(
+            "INSERT INTO mails (name, subject, body, created_at) VALUES (%s, %s, %s, %s)",
+            [name[:120], subject[:200], body, now],
+        )
+
+    def unsent_mails(self) -> list[Mail]:
+        """Oldest first."""
+        rows = self._rows(f"SELECT {_MAIL} FROM mails WHERE sent_at IS NULL ORDER BY id")
+        return [value_from(Mail, row) for row in rows]
+
+    def mails_sent_since(self, then: datetime) -> int:
+        return int(self._rows("SELECT COUNT(*) AS mails FROM mails WHERE sent_at > %s", then)[0]["mails"])
+
+    def last_mail(self, name: str) -> Mail | None:
+        """The newest mail of that name, sent or not."""
+        rows = self._rows(f"SELECT {_MAIL} FROM mails WHERE name = %s ORDER BY id DESC LIMIT 1", name)
+        return value_from(Mail, rows[0]) if rows else None
+
+    def mail_was_tried(self, mail: Mail, now: datetime, error: str | None) -> None:
+        """Note that a mail went out (`error` None), or why not."""
+        self._write(
+            "UPDATE mails SET tries = tries + 1, sent_at = %s, last_error = %s WHERE id = %s",
+            [now if error is None else None, None if error is None else error[:300], mail.id],
+        )
+
+    def insert_action(
+        self, who: str, command: str, asset_symbol: str | None, effect: str, now: datetime
+    ) -> None:
+        """Write down what the operator did, in the transaction that does it."""
+        self._write(
+            "INSERT INTO operator_actions (at, who, command, asset_symbol, effect)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            [now, who[:64], command[:300], asset_symbol, effect[:1000]],
+        )
+
+    def actions(self, limit: int = 50) -> list[Action]:
+        """The newest first."""
+        rows = self._rows(f"SELECT {_ACTION} FROM operator_actions ORDER BY id DESC LIMIT %s", limit)
+        return [value_from(Action, row) for row in rows]
