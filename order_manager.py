@@ -1,45 +1,71 @@
-"""Cron, every minute: cancels buys that stayed open longer than STALE_ORDER_MINUTES."""
+"""Cron, every minute: cancels buys that stayed open too long, market sells that are stuck, and orphans."""
 
 import sys
 
-from dca import caretaking, runtime, start_checks
-from dca.broker import Broker
-from dca.clock import SystemClock
+from dca import caretaking, job, ledger, start_checks
 from dca.desk import Desk
 from dca.errors import Unavailable
-from dca.logs import Troubles, fact, warn
-from dca.store import Store
+from dca.job import Job
+from dca.logs import Troubles, fact
+from dca.model import Control, Order, Snapshot
+from dca.store import Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
 
 
-def main(context: runtime.Context) -> None:
-    settings, clock = context.settings, SystemClock()
-    started = clock.monotonic()
-    with Store(settings.database) as store:
-        store.check_schema()
-        control = store.transaction(lambda tx: tx.control())
-        orders = store.transaction(lambda tx: tx.open_orders())
+def main(job: Job) -> None:
+    settings, now = job.settings, job.clock.now()
+    listed = job.broker.open_orders()  # before the ledger: see caretaking.strangers
 
-        stale = caretaking.stale_buys(orders, clock.now(), settings.stale_order_limit)
+    def read(tx: Transaction) -> tuple[Control, list[Order], set[str]]:
+        return tx.control(), tx.open_orders(), tx.known_ids([each.client_order_id for each in listed])
 
-        desk = Desk(control.install_id, control.epoch)
-        broker = Broker(settings.exchange)
-        if stale:
-            start_checks.check_binding(control, broker.account(), settings.database.name)
-        trader = Trader(store, broker, desk, clock, Troubles(), limits_of(settings))
-        minutes = settings.stale_order_limit.total_seconds() / 60
-        for order in stale:
-            try:
-                trader.cancel(order, f"open for more than {minutes:g} minutes")
-                trader.settle(order)
-            except Unavailable as error:  # the others may be luckier; the next run tries this one again
-                warn("order", "not canceled", symbol=order.symbol, cycle=order.cycle_id, why=str(error))
-                context.failed = True
-    if stale:
-        seconds = f"{clock.monotonic() - started:.2f}"
-        fact("run", "order_manager", checked=len(orders), canceled=len(stale), seconds=seconds)
+    control, orders, known = job.store.transaction(read)
+    stale = caretaking.stale_buys(orders, now, settings.stale_order_limit)
+    stuck = caretaking.stuck_sells(orders, now, settings.stuck_sell_limit)
+    unknown = caretaking.strangers(listed, ledger.id_prefix(control.install_id), known)
+    strange = [*unknown.orphans, *(unknown.foreign if settings.cancel_foreign_orders else ())]
+
+    job.checked = len(orders) + len(unknown.orphans) + len(unknown.foreign)
+    if unknown.foreign:
+        job.details.append(f"{len(unknown.foreign)} open orders of the account are not ours")
+    if not (stale or stuck or strange):
+        return
+    start_checks.check_binding(control, job.broker.account(), settings.database.name)
+    desk = Desk(control.install_id, control.epoch)
+    trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits_of(settings))
+    for order in [*stale, *stuck]:
+        limit = settings.stale_order_limit if order in stale else settings.stuck_sell_limit
+        _cancel(job, trader, order, f"open for more than {limit.total_seconds():g} s")
+    for snapshot in strange:
+        _cancel_stranger(job, snapshot, "orphan" if snapshot in unknown.orphans else "foreign order")
+
+
+def _cancel(job: Job, trader: Trader, order: Order, why: str) -> None:
+    """Ask for it to be canceled, then what became of it: only its end frees the cycle (F09)."""
+
+    def work() -> None:
+        trader.cancel(order, why)
+        trader.settle(order)
+
+    try:
+        job.act(f"cancel {order.client_order_id}: {why}", order.symbol, work)
+    except Unavailable as error:  # the others may be luckier; the next run tries this one again
+        job.failed(f"not canceled {order.client_order_id}", str(error), order.symbol)
+
+
+def _cancel_stranger(job: Job, snapshot: Snapshot, what: str) -> None:
+    def work() -> None:
+        job.broker.cancel(snapshot.exchange_order_id)
+        found = job.broker.order(snapshot.client_order_id)
+        status = "unknown" if found is None else found.status
+        fact("order", f"canceled {what} {snapshot.client_order_id}", symbol=snapshot.symbol, now=status)
+
+    try:
+        job.act(f"cancel {what} {snapshot.client_order_id}", snapshot.symbol, work)
+    except Unavailable as error:
+        job.failed(f"{what} not canceled {snapshot.client_order_id}", str(error), snapshot.symbol)
 
 
 if __name__ == "__main__":
-    sys.exit(runtime.run("order_manager", main))
+    sys.exit(job.run("order_manager", main, __doc__))

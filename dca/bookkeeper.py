@@ -9,13 +9,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 from dca import ledger, lifecycle
+from dca.agreement import write_booking
 from dca.desk import Desk
 from dca.errors import ExchangeUnavailable
 from dca.lifecycle import Booking
 from dca.logs import Troubles, fact, warn
 from dca.model import (
     Cycle,
-    CycleStatus,
     DefiniteReject,
     Execution,
     Mode,
@@ -121,15 +121,10 @@ class Bookkeeper:
         return before, after, self._move_on(tx, cycle, _with(orders, after))
 
     def _move_on(self, tx: Transaction, cycle: Cycle, orders: list[Order]) -> Booking:
-        """Write what the orders make of their cycle; a sold out one is followed by the next, born in
-        cooldown, in the same transaction (F71, F72)."""
+        """Write what the orders make of their cycle."""
         now = self._clock.now()
         booking = lifecycle.book(cycle, orders, now)
-        if booking.cycle != cycle:
-            tx.update_cycle(booking.cycle)
-        if booking.sold_at_price is not None:
-            tx.set_last_sell_price(cycle.asset_id, booking.sold_at_price)
-            tx.insert_cycle(cycle.asset_id, CycleStatus.COOLDOWN, now)
+        write_booking(tx, cycle, booking, now)
         late = lifecycle.left_behind(booking.cycle, orders)
         if late is not None:
             self._lock(tx, orders[-1], f"cycle {cycle.id} had ended when {plain(late)} more was filled")

@@ -29,6 +29,7 @@ from dca.model import (
     Execution,
     Order,
     Position,
+    Quote,
     Snapshot,
     SubmitOutcome,
     TradingRules,
@@ -131,13 +132,19 @@ class Broker:
         Raises:
             ExchangeUnavailable: also when the list cannot be had complete.
         """
+        return self._orders({"status": "open"})
+
+    def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
+        """Orders of the account that have ended, ours and others.
+
+        Raises:
+            ExchangeUnavailable: also when the list cannot be had complete.
+        """
+        return self._orders({"status": "closed", "after": submitted_after.isoformat()})
+
+    def _orders(self, which: dict[str, Any]) -> list[Snapshot]:
         found: dict[str, Snapshot] = {}
-        query: dict[str, Any] = {
-            "status": "open",
-            "limit": _PAGE,
-            "direction": "asc",
-            "asset_class": "crypto",
-        }
+        query = {**which, "limit": _PAGE, "direction": "asc", "asset_class": "crypto"}
         for _ in range(_MAX_PAGES):
             raws = self._get("/orders", query, list)
             page = _understood(raws)
@@ -150,7 +157,7 @@ class Broker:
             # `after` is exclusive; orders of the same instant come again and are dropped by their id.
             last = _parsed(lambda listed: wire.moment(listed[-1].get("submitted_at")), raws)
             query["after"] = (last - timedelta(microseconds=1)).isoformat()
-        raise ExchangeUnavailable("the list of open orders does not end")
+        raise ExchangeUnavailable(f"the list of {which['status']} orders does not end")
 
     def cancel(self, exchange_order_id: str) -> None:
         """Ask for an order to be canceled. No answer is proof of anything: look the order up.
@@ -174,6 +181,14 @@ class Broker:
         path = f"/positions/{symbol.replace('/', '')}"
         found = self._get_or_none(path, None, lambda raw: wire.position(raw, symbol))
         return found or Position(symbol=symbol, qty=ZERO, qty_available=ZERO)
+
+    def positions(self) -> dict[str, Position]:
+        """Everything the account holds, by symbol without its slash (alpaca.md 2.4).
+
+        Raises:
+            ExchangeUnavailable: also when a single one cannot be understood: it might be the one asked for.
+        """
+        return self._get("/positions", None, _positions)
 
     def executions(self, order: Order) -> list[Execution]:
         """The single fills of an order, as far as the activity list has them by now."""
@@ -221,6 +236,20 @@ class Broker:
         except (APIError, requests.RequestException, ValueError, KeyError, TypeError) as error:
             raise ExchangeUnavailable(f"latest quotes: {_short(error)}") from error
 
+    def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
+        """The exchange's newest quote of each pair that it has one of.
+
+        Raises:
+            ExchangeUnavailable: nothing is known.
+        """
+        try:
+            raw: Any = self._data.get("/crypto/us/latest/quotes", {"symbols": ",".join(symbols)})
+            return {
+                symbol: wire.rest_quote(symbol, quote, received_at) for symbol, quote in raw["quotes"].items()
+            }
+        except (APIError, requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise ExchangeUnavailable(f"latest quotes: {_short(error)}") from error
+
     def _get(self, path: str, query: dict[str, Any] | None, parse: Callable[[Any], R]) -> R:
         try:
             return parse(self._trading.get(path, query))
@@ -245,6 +274,13 @@ class Broker:
 
 def _each(parse: Callable[[Any], R]) -> Callable[[list[Any]], list[R]]:
     return lambda raws: [parse(raw) for raw in raws]
+
+
+def _positions(raws: list[Any]) -> dict[str, Position]:
+    if not isinstance(raws, list):
+        raise ValueError(f"not a list: {str(raws)[:200]}")
+    symbols = [wire.text(raw, "symbol").replace("/", "") for raw in raws]
+    return {symbol: wire.position(raw, symbol) for symbol, raw in zip(symbols, raws, strict=True)}
 
 
 def _understood(raws: list[Any]) -> list[Snapshot]:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dca import maintenance, runtime
-from dca.broker import Broker
+from dca.broker import Broker as AlpacaBroker
 from dca.clock import SystemClock
 from dca.errors import DatabaseUnavailable
 from dca.logs import fact, warn
-from dca.ports import Clock
+from dca.ports import Broker, Clock
 from dca.records import Result
 from dca.settings import Settings
 from dca.store import Store
@@ -40,7 +40,7 @@ class Job:
     def broker(self) -> Broker:
         """Made when first needed."""
         if self._broker is None:
-            self._broker = Broker(self.settings.exchange)
+            self._broker = AlpacaBroker(self.settings.exchange)
         return self._broker
 
     def act(self, what: str, symbol: str, work: Callable[[], object]) -> None:
@@ -90,7 +90,9 @@ def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool
         finally:
             seconds = clock.monotonic() - started
             level = logging.INFO if result is Result.DONE else logging.WARNING
-            fact("run", f"checked {job.checked} changed {job.changed} in {seconds:.2f}s", level=level)
+            why = "; ".join(job.details) or None
+            text = f"checked {job.checked} changed {job.changed} in {seconds:.2f}s"
+            fact("run", text, level=level, why=why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # what ended the run is told already
                     _end(job, run_id, result)

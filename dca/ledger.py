@@ -35,6 +35,14 @@ LEDGER_STEP = Decimal("1e-15")
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """The clocks may differ by seconds; an order that is older than ours by more is another order."""
 
+_TAILS = {
+    Purpose.BASE: "b",
+    Purpose.TAKE_PROFIT: "tp",
+    Purpose.EXIT: "x",
+    Purpose.ADOPTED: "in",
+    Purpose.OUTSIDE: "out",
+}
+
 _STATUSES_IN_ORDER = (
     "pending_new",
     "accepted",
@@ -52,7 +60,7 @@ _STATUS_RANK = {status: rank for rank, status in enumerate(_STATUSES_IN_ORDER, s
 
 def client_order_id(install_id: str, cycle_id: int, seq: int, purpose: Purpose, level: int) -> str:
     """Our id for an order: a function of its row, so that running again cannot invent a second one."""
-    tail = {Purpose.BASE: "b", Purpose.SAFETY: f"s{level}", Purpose.TAKE_PROFIT: "tp"}[purpose]
+    tail = f"s{level}" if purpose is Purpose.SAFETY else _TAILS[purpose]
     return f"{id_prefix(install_id)}{cycle_id}-{seq}-{tail}"
 
 
@@ -69,6 +77,15 @@ def coin_fee(qty: Decimal) -> Decimal:
 def dollar_fee(value: Decimal) -> Decimal:
     """Dollars taken from one sell execution: rounded up to a cent (alpaca.md 4)."""
     return round_up(value * TAKER_FEE_RATE, DOLLAR_FEE_STEP)
+
+
+def break_even_price(cost: Decimal, qty: Decimal) -> Decimal:
+    """The price at which selling `qty` coins brings back `cost` dollars after the fee, rounded up.
+
+    The exact inverse of dollar_fee: the fee f of the proceeds cost + f is the smallest one that covers itself.
+    """
+    fee = round_up(cost * TAKER_FEE_RATE / (1 - TAKER_FEE_RATE), DOLLAR_FEE_STEP)
+    return round_up((cost + fee) / qty, PRICE_STEP)
 
 
 def is_incomplete(snapshot: Snapshot) -> bool:
@@ -224,7 +241,7 @@ def totals(orders: Sequence[Order]) -> Totals:
         # Negative only if the true fee was below the assumed one and the difference was sold as well.
         quantity=max(bought - coin_fees - sold, ZERO),
         average_purchase_price=round_up(cost / bought, PRICE_STEP) if bought else ZERO,
-        safety_orders=sum(order.purpose is Purpose.SAFETY for order in buys),
+        safety_orders=sum(_safety_orders(order) for order in buys),
         latest_order_id=known[-1] if known else None,
         last_order_fill_price=None if last_price is None else round_up(last_price, PRICE_STEP),
         bought_qty=bought,
@@ -234,6 +251,13 @@ def totals(orders: Sequence[Order]) -> Totals:
         sold_proceeds=sum((order.filled_value for order in sells), ZERO),
         sell_fee=sum((order.fee_usd for order in sells), ZERO),
     )
+
+
+def _safety_orders(buy: Order) -> int:
+    """How many safety orders a buy stands for: what was adopted stands for as many as the operator said."""
+    if buy.purpose is Purpose.ADOPTED:
+        return buy.level
+    return 1 if buy.purpose is Purpose.SAFETY else 0
 
 
 def with_totals(cycle: Cycle, orders: Sequence[Order]) -> Cycle:

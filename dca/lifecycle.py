@@ -15,11 +15,14 @@ from dca.model import (
     ENDED,
     IN_FLIGHT,
     PRICE_STEP,
+    Asset,
     Cycle,
     CycleStatus,
     Order,
     OrderState,
     Side,
+    TradingRules,
+    plain,
     round_down,
 )
 
@@ -31,6 +34,7 @@ class Event(StrEnum):
     SELL_CLOSED = "sell closed, some left"
     SOLD_OUT = "sold out"
     COOLDOWN_OVER = "cooldown over"
+    SOLD_OUTSIDE = "sold outside"
     BREAK_PROVEN = "break proven"
 
 
@@ -42,6 +46,8 @@ TRANSITIONS: dict[tuple[CycleStatus, Event], CycleStatus] = {
     (_S.SELLING, _E.SELL_CLOSED): _S.WATCHING,
     (_S.SELLING, _E.SOLD_OUT): _S.COMPLETE,
     (_S.COOLDOWN, _E.COOLDOWN_OVER): _S.WATCHING,
+    # The operator sold it elsewhere, and says so (./bot accept).
+    (_S.WATCHING, _E.SOLD_OUTSIDE): _S.COMPLETE,
     # No order of the cycle may be live then (trader); its coins are gone or given to the operator.
     (_S.WATCHING, _E.BREAK_PROVEN): _S.ERROR,
     (_S.BUYING, _E.BREAK_PROVEN): _S.ERROR,
@@ -130,11 +136,13 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
         return Booking(cycle=checked(current))
     last = max(orders, key=lambda order: order.seq)
     current = _after_closing(current, last, now)
-    if last.side is Side.BUY:
-        return Booking(cycle=checked(replace(current, status=after(current.status, Event.BUY_CLOSED))))
-    if current.sold_qty > 0 and round_down(current.quantity, last.qty_increment) < last.min_order_size:
+    sellable = round_down(current.quantity, last.qty_increment) >= last.min_order_size
+    if last.side is Side.SELL and current.sold_qty > 0 and not sellable:
         return _sold_out(current, now)
-    return Booking(cycle=checked(replace(current, status=after(current.status, Event.SELL_CLOSED))))
+    event = Event.BUY_CLOSED if last.side is Side.BUY else Event.SELL_CLOSED
+    wish = current.exit_requested_at if sellable else None  # fulfilled: there is nothing to sell
+    watching = replace(current, status=after(current.status, event), exit_requested_at=wish)
+    return Booking(cycle=checked(watching))
 
 
 def _after_closing(cycle: Cycle, order: Order, now: datetime) -> Cycle:
@@ -156,6 +164,60 @@ def proven_broken(cycle: Cycle, reason: str, now: datetime) -> Cycle:
     """End a cycle whose coins are provably not there; the caller has checked that no order is live."""
     status = after(cycle.status, Event.BREAK_PROVEN)
     return checked(replace(cycle, status=status, completed_at=now, problem=reason[:500]))
+
+
+def sold_outside(cycle: Cycle, orders: Sequence[Order], rules: TradingRules, now: datetime) -> Cycle:
+    """The cycle after a sale outside the bot was booked: complete when nothing is left that could be sold.
+
+    An ended cycle stays ended. The caller begins the next cycle if this one is complete now.
+    """
+    current = ledger.with_totals(cycle, orders)
+    sellable = round_down(current.quantity, rules.qty_increment) >= rules.min_order_size
+    if cycle.status in ENDED or sellable:
+        return checked(current)
+    status = after(current.status, Event.SOLD_OUTSIDE)
+    return checked(replace(current, status=status, completed_at=now, exit_requested_at=None))
+
+
+def exit_requested(cycle: Cycle, now: datetime) -> Cycle:
+    """The operator wants it sold: whatever is held goes at the next good quote."""
+    return replace(cycle, exit_requested_at=now, next_sell_at=None)
+
+
+def other_symbol(asset: Asset, orders: Sequence[Order]) -> str | None:
+    """Say that the row's pair was changed while its cycle has orders of another; None if it was not."""
+    other = next((order for order in orders if order.symbol != asset.asset_symbol), None)
+    if other is None:
+        return None
+    return f"asset_symbol was changed in a live cycle that holds {other.symbol}: change it back"
+
+
+def unexplained(cycle: Cycle, orders: Sequence[Order]) -> str | None:
+    """Say that a cycle claims coins that no order of it explains; None otherwise. Guessing would sell coins
+    that are not the cycle's (F42, F84)."""
+    if orders or cycle.quantity == 0:
+        return None
+    return f"cycle {cycle.id} says it holds {plain(cycle.quantity)}, and no order of it is known"
+
+
+def healed(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
+    """The live cycle as its orders make it, whatever was edited by hand: derived columns and status.
+
+    A live order is what makes a cycle buying or selling, so the status follows it; one that says buying or
+    selling without any goes on as after that order's end (F23: never by age).
+    """
+    live = next((order for order in orders if order.is_live), None)
+    if live is not None:
+        status = CycleStatus.BUYING if live.side is Side.BUY else CycleStatus.SELLING
+        return Booking(cycle=checked(ledger.with_totals(replace(cycle, status=status), orders)))
+    if cycle.status not in IN_FLIGHT:
+        return Booking(cycle=checked(ledger.with_totals(cycle, orders)))
+    if not orders:
+        return Booking(cycle=checked(replace(cycle, status=CycleStatus.WATCHING)))
+    last = max(orders, key=lambda order: order.seq)
+    status = CycleStatus.BUYING if last.side is Side.BUY else CycleStatus.SELLING
+    booking = book(replace(cycle, status=status), orders, now)
+    return replace(booking, cycle=replace(booking.cycle, refusals=cycle.refusals, problem=cycle.problem))
 
 
 def left_behind(cycle: Cycle, orders: Sequence[Order]) -> Decimal | None:

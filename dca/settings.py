@@ -71,6 +71,7 @@ class Settings:
     heartbeat_ping_url: str | None = field(repr=False)
     stale_order_limit: timedelta
     stuck_sell_limit: timedelta
+    gone_seconds: float
     cancel_foreign_orders: bool
     quiet_period: timedelta
     max_quote_age_seconds: Decimal
@@ -187,6 +188,7 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
         digest_hour_utc=read.whole("DIGEST_HOUR_UTC", "7", least="0", most="23"),
         heartbeat_ping_url=_ping_url(read),
         stuck_sell_limit=_span(read, "STUCK_SELL_SECONDS", "75", seconds=1, least="1"),
+        gone_seconds=float(read.number("GONE_SECONDS", "30", least="1", most="200")),
         cancel_foreign_orders=read.switch("CANCEL_FOREIGN_ORDERS"),
         stale_order_limit=_span(read, "STALE_ORDER_MINUTES", "5", seconds=60, least="0.01"),
         quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least="1"),

@@ -3,9 +3,9 @@
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from dca.broker import Broker
 from dca.errors import RequestRefused, StartRefused
 from dca.model import Account, Control, TradingRules
+from dca.ports import Broker
 from dca.settings import ExchangeSettings, Venue
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 5.0

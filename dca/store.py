@@ -201,6 +201,25 @@ class Transaction(Journal, Editing, Reports):
             value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {_OPEN}")
         ]
 
+    def known_ids(self, client_order_ids: list[str]) -> set[str]:
+        """Which of these orders the ledger has."""
+        if not client_order_ids:
+            return set()
+        marks = ", ".join(["%s"] * len(client_order_ids))
+        rows = self._rows(
+            f"SELECT client_order_id FROM dca_orders WHERE client_order_id IN ({marks})", *client_order_ids
+        )
+        return {str(row["client_order_id"]) for row in rows}
+
+    def leftover_cycles(self, completed_after: datetime) -> list[Cycle]:
+        """Complete cycles that hold, again, what could be sold: a fill came too late (F73). Not locked."""
+        rows = self._rows(
+            f"SELECT {_CYCLE} FROM dca_cycles WHERE status = 'complete' AND completed_at > %s AND quantity >="
+            " (SELECT MAX(min_order_size) FROM dca_orders WHERE cycle_id = dca_cycles.id)",
+            completed_after,
+        )
+        return [value_from(Cycle, row) for row in rows]
+
     def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
         """Closed orders whose executions have not been asked for yet. Not locked."""
         rows = self._rows(

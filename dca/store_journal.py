@@ -133,6 +133,16 @@ class Journal(Statements):
             [now, who[:64], command[:300], asset_symbol, effect[:1000]],
         )
 
+    def last_action_at(self, asset_symbol: str, command: str) -> datetime | None:
+        """When the operator last gave that command for that asset."""
+        rows = self._rows(
+            f"SELECT {_ACTION} FROM operator_actions WHERE asset_symbol = %s AND command LIKE %s"
+            " ORDER BY id DESC LIMIT 1",
+            asset_symbol,
+            f"{command} %",
+        )
+        return value_from(Action, rows[0]).at if rows else None
+
     def actions(self, limit: int = 50) -> list[Action]:
         """The newest first."""
         rows = self._rows(f"SELECT {_ACTION} FROM operator_actions ORDER BY id DESC LIMIT %s", limit)

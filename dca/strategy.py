@@ -180,11 +180,13 @@ def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode:
         return Levels(ask_at_most=early_restart_price(asset), wake_at=cooldown_ends_at(asset, cycle) or now)
     sellable = can_be_sold(cycle, rules)
     sell = take_profit_price(cycle, asset.take_profit_percent) if sellable else None
+    if cycle.exit_requested_at is not None:
+        sell = ZERO if sellable or cycle.status is CycleStatus.BUYING else None
     if cycle.status is CycleStatus.BUYING:
         return Levels(bid_at_least=sell)
     if cycle.status is not CycleStatus.WATCHING:
         return NOTHING
-    may_buy = asset.is_enabled and mode is Mode.RUN and rules.tradable
+    may_buy = asset.is_enabled and mode is Mode.RUN and rules.tradable and cycle.exit_requested_at is None
     buy = (safety_price(asset, cycle) if sellable else ANY_PRICE) if may_buy else None
     return Levels(
         ask_at_most=buy, bid_at_least=sell, buys_from=cycle.next_buy_at, sells_from=cycle.next_sell_at
@@ -201,7 +203,7 @@ def decide(
     if cycle.status is CycleStatus.COOLDOWN:
         return _end_cooldown(reach, quote, now)
     if reach.bid_at_least is not None and reach.asks_for_sell(quote, now):
-        return _take_profit(asset, cycle, quote, rules, reach.bid_at_least)
+        return _sell(asset, cycle, quote, rules, reach.bid_at_least)
     if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):
         return None
     if can_be_sold(cycle, rules):
@@ -217,22 +219,23 @@ def _end_cooldown(reach: Levels, quote: Quote, now: datetime) -> EndCooldown:
     return EndCooldown(early=True, reason=reason)
 
 
-def _take_profit(
-    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal
-) -> Place | CancelBuy:
+def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal) -> Place | CancelBuy:
+    wished = cycle.exit_requested_at is not None
     reason = (
-        f"bid {plain(quote.bid)} reached {_rounded(price)}, {plain(asset.take_profit_percent)} % above "
+        f"the operator wants it sold, bid {plain(quote.bid)}"
+        if wished
+        else f"bid {plain(quote.bid)} reached {_rounded(price)}, {plain(asset.take_profit_percent)} % above "
         f"average {plain(cycle.average_purchase_price)}"
     )
     if cycle.status is CycleStatus.BUYING:
         return CancelBuy(reason=reason)
     return Place(
-        purpose=Purpose.TAKE_PROFIT,
+        purpose=Purpose.EXIT if wished else Purpose.TAKE_PROFIT,
         level=0,
         order_type=OrderType.MARKET,
         qty=round_down(cycle.quantity, rules.qty_increment),
         limit_price=None,
-        trigger_price=price,
+        trigger_price=None if wished else price,
         quote_price=quote.bid,
         reason=reason,
     )

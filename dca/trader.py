@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from dca import ledger, lifecycle, strategy
+from dca.agreement import books_agree
 from dca.bookkeeper import Bookkeeper, Settled
 from dca.desk import Desk, Watch
 from dca.errors import LostRace
@@ -23,7 +24,6 @@ from dca.model import (
     Order,
     OrderState,
     Position,
-    Purpose,
     Quote,
     Side,
     TradingRules,
@@ -106,10 +106,8 @@ class Trader:
                 for order in watch.open_orders:
                     if order.state is OrderState.ACKED:  # any other is for settling
                         self.cancel(order, reason)
-            case Place(purpose=Purpose.TAKE_PROFIT):
-                self._place(asset, quote, rules, with_position=True)
-            case Place():
-                self._place(asset, quote, rules, with_position=False)
+            case Place(purpose=purpose):
+                self._place(asset, quote, rules, with_position=purpose.side is Side.SELL)
 
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
@@ -198,37 +196,18 @@ class Trader:
         if not isinstance(action, Place):
             return None
         orders = tx.orders(cycle.id)
-        if not self._books_agree(tx, current, cycle, orders):
+        if not books_agree(tx, current, cycle, orders, now):
             return None
         if position is not None:
             checked = self._against_position(tx, cycle, orders, action, rules, position)
             if checked is None:
                 return None
             cycle, orders, action = checked
-        elif action.purpose is Purpose.TAKE_PROFIT:
+        elif action.purpose.side is Side.SELL:
             return None  # the rows turned since the look from memory: the next quote reads the position
         order = tx.insert_order(self._new_order(current, cycle, orders, action, quote, rules, now))
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
-
-    def _books_agree(self, tx: Transaction, asset: Asset, cycle: Cycle, orders: list[Order]) -> bool:
-        """Whether the cycle's row is what its orders make of it. Derived columns that were edited by hand
-        are computed anew; what cannot be explained locks the asset (F42, F84)."""
-        other = next((order for order in orders if order.symbol != asset.asset_symbol), None)
-        reason = None
-        if other is not None:
-            reason = f"asset_symbol was changed in a live cycle that holds {other.symbol}: change it back"
-        elif not orders and cycle.quantity != 0:
-            reason = f"cycle {cycle.id} says it holds {plain(cycle.quantity)}, and no order of it is known"
-        if reason is not None:
-            if tx.lock_asset(asset.id, reason, self._clock.now()):
-                warn("asset", "locked", symbol=asset.asset_symbol, cycle=cycle.id, why=reason)
-            return False
-        derived = ledger.with_totals(cycle, orders)
-        if derived != cycle:
-            tx.update_cycle(derived)
-            warn("cycle", "computed anew from its orders", symbol=asset.asset_symbol, cycle=cycle.id)
-        return derived == cycle
 
     def _against_position(
         self,
@@ -353,7 +332,7 @@ class Trader:
         if self._quote_problem(quote, self._clock.now()) is not None:
             return False
         if order.side is Side.SELL:
-            return order.trigger_price is not None and quote.bid >= order.trigger_price
+            return order.trigger_price is None or quote.bid >= order.trigger_price
         may_buy = watch.asset.is_enabled and self._desk.mode is Mode.RUN
         return may_buy and order.limit_price is not None and quote.ask <= order.limit_price
 

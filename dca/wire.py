@@ -149,3 +149,14 @@ def stream_quote(raw: Json, received_at: datetime) -> Quote:
         at=at,
         received_at=received_at,
     )
+
+
+def rest_quote(symbol: str, raw: Json, received_at: datetime) -> Quote:
+    """One of the latest quotes that REST gives; `t` is text there."""
+    return Quote(
+        symbol=symbol,
+        bid=number(_object(raw).get("bp")),
+        ask=number(raw.get("ap")),
+        at=moment(raw.get("t")),
+        received_at=received_at,
+    )

@@ -12,13 +12,16 @@ from decimal import Decimal
 from dca.errors import ExchangeUnavailable
 from dca.model import (
     Accepted,
+    Account,
     DefiniteReject,
     Duplicate,
     Execution,
     Order,
     Position,
+    Quote,
     Snapshot,
     SubmitOutcome,
+    TradingRules,
     Unknown,
 )
 
@@ -62,6 +65,9 @@ class FakeExchange:
     hidden_until: datetime | None = None
     down: bool = False
     on_submit: Callable[[Snapshot], None] | None = None
+    on_positions: Callable[[int], None] | None = None
+    position_reads: int = 0
+    rules: dict[str, TradingRules] = field(default_factory=dict)
 
     def submit(self, order: Order) -> SubmitOutcome:
         self.posts.append(order.client_order_id)
@@ -134,6 +140,46 @@ class FakeExchange:
     def cancel(self, exchange_order_id: str) -> None:
         self._answer()
         self.cancels.append(exchange_order_id)
+
+    def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
+        self._answer()
+        return [
+            order
+            for order in self.orders.values()
+            if order.is_closed and order.created_at is not None and order.created_at > submitted_after
+        ]
+
+    def positions(self) -> dict[str, Position]:
+        self._answer()
+        self.position_reads += 1
+        if self.on_positions is not None:
+            self.on_positions(self.position_reads)
+        found = {symbol: self.position(symbol) for symbol in self.held}
+        return {symbol.replace("/", ""): each for symbol, each in found.items() if each.qty}
+
+    def account(self) -> Account:
+        self._answer()
+        return Account(
+            id="account",
+            status="ACTIVE",
+            crypto_status="ACTIVE",
+            trading_blocked=False,
+            account_blocked=False,
+            trade_suspended_by_user=False,
+            non_marginable_buying_power=Decimal(1000),
+        )
+
+    def trading_rules(self) -> dict[str, TradingRules]:
+        self._answer()
+        return dict(self.rules)
+
+    def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
+        self._answer()
+        price = Decimal(100)
+        return {
+            symbol: Quote(symbol=symbol, bid=price, ask=price, at=received_at, received_at=received_at)
+            for symbol in symbols
+        }
 
     def position(self, symbol: str) -> Position:
         self._answer()

@@ -38,7 +38,7 @@ class Rig:
 
     def __init__(self, database: DatabaseSettings) -> None:
         self.clock = FakeClock()
-        self.exchange = FakeExchange(clock=self.clock)
+        self.exchange = FakeExchange(clock=self.clock, rules={SYMBOL: RULES})
         self._database = database
         self.store = Store(database)
         self.store.run_script(INSERT)

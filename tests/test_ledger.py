@@ -240,9 +240,10 @@ def ledgers(draw: st.DrawFn) -> list[Order]:
     for seq in range(1, draw(st.integers(0, 6)) + 1):
         purpose = draw(st.sampled_from(Purpose))
         filled = draw(st.just(D(0)) | quantities)
-        if purpose is Purpose.TAKE_PROFIT:
+        if purpose.side is Side.SELL:
             filled = min(filled, held)
-        made = done(purpose, seq, filled=str(filled), price=str(draw(prices)))
+        level = draw(st.integers(0, 5))
+        made = done(purpose, seq, filled=str(filled), price=str(draw(prices)), level=level)
         made = replace(made, fee_qty=ledger.coin_fee(filled) if made.side is Side.BUY else D(0))
         held += -filled if made.side is Side.SELL else filled - made.fee_qty
         orders.append(made)
@@ -268,7 +269,8 @@ def test_totals_against_a_recomputation_in_fractions(orders: list[Order], random
     assert Fraction(found.sold_qty) == added(sells, "filled_qty")
     assert Fraction(found.sold_proceeds) == added(sells, "filled_value")
     assert Fraction(found.sell_fee) == added(sells, "fee_usd")
-    assert found.safety_orders == len([each for each in buys if each.purpose is Purpose.SAFETY])
+    adopted = [each.level for each in buys if each.purpose is Purpose.ADOPTED]
+    assert found.safety_orders == sum(each.purpose is Purpose.SAFETY for each in buys) + sum(adopted)
     assert found.latest_order_id == (orders[-1].exchange_order_id if orders else None)
     if not buys:
         assert (found.average_purchase_price, found.last_order_fill_price) == (D(0), None)

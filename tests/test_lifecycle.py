@@ -28,14 +28,15 @@ EVENTS = (
     "sold out",
     "cooldown over",
     "break proven",
+    "sold outside",
 )
 MOVES: dict[str, tuple[str | None, ...]] = {
-    "watching": ("buying", NO, "selling", NO, NO, NO, "error"),
-    "buying": (NO, "watching", NO, NO, NO, NO, "error"),
-    "selling": (NO, NO, NO, "watching", "complete", NO, "error"),
-    "cooldown": (NO, NO, NO, NO, NO, "watching", "error"),
-    "complete": (NO, NO, NO, NO, NO, NO, NO),
-    "error": (NO, NO, NO, NO, NO, NO, NO),
+    "watching": ("buying", NO, "selling", NO, NO, NO, "error", "complete"),
+    "buying": (NO, "watching", NO, NO, NO, NO, "error", NO),
+    "selling": (NO, NO, NO, "watching", "complete", NO, "error", NO),
+    "cooldown": (NO, NO, NO, NO, NO, "watching", "error", NO),
+    "complete": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "error": (NO, NO, NO, NO, NO, NO, NO, NO),
 }
 
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from dca.errors import DcaError, SettingsProblem
 from dca.operator import (
+    accept,
+    adopt,
     assets,
     doctor,
-    holdings,
     install,
     mail,
     maintenance,
     modes,
     reports,
+    sell,
     status,
     why,
 )
@@ -26,7 +28,9 @@ COMMANDS: dict[str, Command] = {
     **doctor.COMMANDS,
     **assets.COMMANDS,
     **modes.COMMANDS,
-    **holdings.COMMANDS,
+    **sell.COMMANDS,
+    **adopt.COMMANDS,
+    **accept.COMMANDS,
     **reports.COMMANDS,
     **maintenance.COMMANDS,
     **mail.COMMANDS,

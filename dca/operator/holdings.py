@@ -1,5 +1,88 @@
-"""./bot sell, adopt, accept."""
+"""What sell, adopt and accept have in common: an asset's holding, in both books."""
 
-from dca.operator.tools import Command
+import argparse
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
-COMMANDS: dict[str, Command] = {}
+from dca.caretaking import Books
+from dca.errors import StartRefused, Unavailable
+from dca.model import Asset, Cycle, Order, OrderState, Position, TradingRules
+from dca.operator.tools import Tools
+from dca.store import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """An asset's live cycle, its orders, and what the account holds of it."""
+
+    asset: Asset
+    cycle: Cycle
+    orders: tuple[Order, ...]
+    position: Position
+    rules: TradingRules
+
+    @property
+    def books(self) -> Books:
+        return Books(
+            asset=self.asset,
+            cycle=self.cycle,
+            orders=self.orders,
+            ghosts=tuple(order for order in self.orders if order.state is OrderState.GHOST),
+            position=self.position,
+            rules=self.rules,
+        )
+
+
+def holding_of(tools: Tools, symbol: str) -> Holding:
+    """An asset as both books have it now.
+
+    Raises:
+        StartRefused: there is no such asset, no cycle, or the exchange has no such pair.
+        Unavailable: database or exchange do not answer.
+    """
+    asset = tools.asset(symbol)
+    rules = tools.broker.trading_rules().get(asset.asset_symbol)
+    if rules is None:
+        raise StartRefused(f"the exchange has no pair {asset.asset_symbol}")
+    position = tools.broker.position(asset.asset_symbol)
+    cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
+    return Holding(asset=asset, cycle=cycle, orders=tuple(orders), position=position, rules=rules)
+
+
+def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
+    """An asset's live cycle, locked, and its orders.
+
+    Raises:
+        StartRefused: there is none.
+    """
+    cycle = tx.live_cycle(asset.id)
+    if cycle is None:
+        raise StartRefused(f"{asset.asset_symbol} has no live cycle: main_app begins one when it runs")
+    return cycle, tx.orders(cycle.id)
+
+
+def bid_of(tools: Tools, symbol: str) -> Decimal | None:
+    """What one coin brings now; None if the exchange does not say."""
+    try:
+        quotes = tools.broker.latest_quotes([symbol], tools.clock.now())
+    except Unavailable:
+        return None
+    return quotes[symbol].bid if symbol in quotes else None
+
+
+def positive(text: str) -> Decimal:
+    """A number above 0 from the command line."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def insert(tx: Transaction, row: Order) -> Order:
+    """Write the row of a trade that is over: there is no answer to wait for."""
+    written = tx.insert_order(row)
+    tx.answer_attempt(written.id, 1, "accepted")
+    return written

@@ -1,0 +1,101 @@
+"""./bot adopt: coins that exist on the account become part of a cycle, at a cost that the operator says."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from dca import ledger, lifecycle, outside
+from dca.errors import StartRefused
+from dca.model import Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
+from dca.operator.holdings import Holding, holding_of, insert, live, positive
+from dca.operator.tools import Command, Tools
+from dca.store import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """What the operator says of the coins: how many, dollars for one, for how many safety orders."""
+
+    qty: Decimal
+    price: Decimal
+    level: int
+
+
+def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("asset", metavar="BTC/USD")
+    parser.add_argument("--qty", type=positive, help="coins (default: all that are in no cycle)")
+    parser.add_argument("--price", type=positive, required=True, help="what one coin cost, in dollars")
+    parser.add_argument(
+        "--level", type=int, default=0, help="as if so many safety orders were bought (default 0)"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _adopt(given: argparse.Namespace, tools: Tools) -> int:
+    holding = holding_of(tools, given.asset)
+    free = outside.free_to_adopt(holding.position, holding.cycle)
+    qty = given.qty or round_down(free, holding.rules.qty_increment)
+    asset, say = holding.asset, tools.console.print
+    say(f"{asset.asset_symbol}: the account holds {plain(holding.position.qty)}, ", end="")
+    say(f"cycle {holding.cycle.id} has {plain(holding.cycle.quantity)} of them.")
+    why_not = outside.why_not_adopt(holding.cycle, holding.orders, free, qty, holding.rules)
+    if why_not is None and not 0 <= given.level <= asset.max_safety_orders:
+        why_not = f"--level {given.level}: the asset has safety orders 0 to {asset.max_safety_orders}"
+    if why_not is not None:
+        say(f"Not adopted: {why_not}.")
+        return 1
+    bought = Bought(qty=qty, price=given.price, level=given.level)
+    control = tools.store.transaction(lambda tx: tx.control())
+    row = _row(holding, holding.cycle, holding.orders, control, bought, tools)
+    after = ledger.with_totals(holding.cycle, [*holding.orders, row])
+    say(f"It would take {plain(qty)} into the cycle as bought at {plain(given.price)}:")
+    say(f"  holds    {plain(holding.cycle.quantity)} -> {plain(after.quantity)}")
+    say(f"  average  {plain(holding.cycle.average_purchase_price)} -> {plain(after.average_purchase_price)}")
+    say(f"  safety orders used  {holding.cycle.safety_orders} -> {after.safety_orders}")
+    say(f"From then on the bot sells them with the rest, {plain(asset.take_profit_percent)} % above average.")
+    if not tools.confirmed("Adopt?", yes=given.yes):
+        return 1
+    tools.store.transaction(lambda tx: adopt(tx, tools, holding, bought))
+    say("Adopted.")
+    return 0
+
+
+def _row(
+    holding: Holding, cycle: Cycle, orders: Sequence[Order], control: Control, bought: Bought, tools: Tools
+) -> Order:
+    return outside.row(
+        Purpose.ADOPTED,
+        control=control,
+        asset=holding.asset,
+        cycle=cycle,
+        orders=orders,
+        rules=holding.rules,
+        qty=bought.qty,
+        price=bought.price,
+        level=bought.level,
+        now=tools.clock.now(),
+    )
+
+
+def adopt(tx: Transaction, tools: Tools, holding: Holding, bought: Bought) -> None:
+    """Write the ledger's row and what the cycle becomes by it.
+
+    Raises:
+        StartRefused: the cycle has changed since it was shown.
+    """
+    cycle, orders = live(tx, holding.asset)
+    if cycle.version != holding.cycle.version:
+        raise StartRefused("not adopted: the cycle has changed meanwhile; look again")
+    written = insert(tx, _row(holding, cycle, orders, tx.control(), bought, tools))
+    ready = lifecycle.cooldown_over(cycle) if cycle.status is CycleStatus.COOLDOWN else cycle
+    tx.update_cycle(lifecycle.checked(ledger.with_totals(ready, [*orders, written])))
+    effect = f"cycle {cycle.id}: {plain(bought.qty)} taken in at {plain(bought.price)}, level {bought.level}"
+    tools.note(tx, holding.asset.asset_symbol, effect)
+
+
+COMMANDS: dict[str, Command] = {
+    "adopt": Command(
+        help="Take coins that the account holds into the cycle.", add_arguments=_adopt_arguments, run=_adopt
+    )
+}

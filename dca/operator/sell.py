@@ -1,0 +1,86 @@
+"""./bot sell: the operator wants it sold; main_app carries it out at the next good quote."""
+
+import argparse
+from dataclasses import replace
+from decimal import Decimal
+
+from dca import ledger, lifecycle, maintenance
+from dca.model import Asset, Mode, plain
+from dca.operator.holdings import bid_of, live
+from dca.operator.tools import Command, Tools
+from dca.store import Transaction
+
+CENT = Decimal("0.01")
+
+
+def _sell_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("asset", metavar="BTC/USD")
+    parser.add_argument("--withdraw", action="store_true", help="take the wish back")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _sell(given: argparse.Namespace, tools: Tools) -> int:
+    asset = tools.asset(given.asset)
+    if given.withdraw:
+        return _withdraw(tools, asset)
+    cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
+    in_flight = [order for order in orders if order.is_live]
+    symbol, say = asset.asset_symbol, tools.console.print
+    if cycle.quantity == 0 and not in_flight:
+        say(f"{symbol} holds nothing (cycle {cycle.id} is {cycle.status}): there is nothing to sell.")
+        return 1
+    say(f"{symbol} cycle {cycle.id} is {cycle.status} and holds {plain(cycle.quantity)}, ", end="")
+    say(f"bought for ${cycle.bought_cost.quantize(CENT)} (average {plain(cycle.average_purchase_price)}).")
+    for order in in_flight:
+        say(f"Open: {order.side} {plain(order.qty)} ({order.client_order_id}); a buy is canceled first.")
+    bid = bid_of(tools, symbol)
+    if bid is not None and cycle.quantity:
+        value = cycle.quantity * bid
+        left = value - ledger.dollar_fee(value) - cycle.bought_cost + cycle.sold_proceeds - cycle.sell_fee
+        say(f"At the bid of {plain(bid)} it brings ${value.quantize(CENT)}, net {left.quantize(CENT):+}.")
+    say("All of it is sold at market at the next good quote. Then the cooldown begins, as after any sale;")
+    say(f"./bot disable {symbol} keeps the bot from buying again.")
+    if not tools.confirmed(f"Sell {symbol}?", yes=given.yes):
+        return 1
+    tools.store.transaction(lambda tx: _wish(tx, tools, asset))
+    say(_when_it_happens(tools, asset))
+    return 0
+
+
+def _wish(tx: Transaction, tools: Tools, asset: Asset) -> None:
+    cycle, _ = live(tx, asset)
+    tx.update_cycle(lifecycle.exit_requested(cycle, tools.clock.now()))
+    tools.note(tx, asset.asset_symbol, f"cycle {cycle.id}: sell {plain(cycle.quantity)} at the next quote")
+
+
+def _withdraw(tools: Tools, asset: Asset) -> int:
+    def work(tx: Transaction) -> bool:
+        cycle, _ = live(tx, asset)
+        if cycle.exit_requested_at is None:
+            return False
+        tx.update_cycle(replace(cycle, exit_requested_at=None))
+        tools.note(tx, asset.asset_symbol, f"cycle {cycle.id}: not sold after all")
+        return True
+
+    done = tools.store.transaction(work)
+    tools.console.print("The wish is taken back." if done else "There was no wish to sell.")
+    return 0 if done else 1
+
+
+def _when_it_happens(tools: Tools, asset: Asset) -> str:
+    """What the operator has to know about when it will be sold."""
+    control = tools.store.transaction(lambda tx: tx.control())
+    if asset.lock_reason is not None:
+        return f"Noted; but {asset.asset_symbol} is locked ({asset.lock_reason}): sold once it is not."
+    if control.mode is Mode.HALT:
+        return "Noted; but all orders are halted: sold after ./bot resume."
+    if maintenance.current(tools.settings.state_dir, tools.clock.now()) is not None:
+        return "Noted; but the bot is stopped for maintenance: sold after ./bot start."
+    return f"Noted; main_app sells within seconds (./bot status, ./bot why {asset.asset_symbol})."
+
+
+COMMANDS: dict[str, Command] = {
+    "sell": Command(
+        help="Cancel what is open and sell what the cycle holds.", add_arguments=_sell_arguments, run=_sell
+    )
+}

@@ -1,0 +1,392 @@
+"""The caretakers on a real database and a fake exchange: what they change, and what they leave alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+import consistency_checker
+import cooldown_manager
+import order_manager
+from dca import settings
+from dca.errors import ExchangeUnavailable
+from dca.job import Job
+from dca.model import CycleStatus, LockKind, OrderState, Purpose
+from dca.runtime import Context
+from dca.settings import DatabaseSettings
+from tests.rig import SYMBOL, Rig
+from tests.test_settings import GOOD
+
+SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)
+
+
+@pytest.fixture
+def rig(database: DatabaseSettings) -> Iterator[Rig]:
+    rig = Rig(database)
+    yield rig
+    rig.close()
+
+
+def run(rig: Rig, main: Callable[[Job], None], *, dry_run: bool = False, **changes: object) -> Job:
+    """A run of a caretaker beside the rig's main app."""
+    context = Context(name=main.__module__, settings=replace(SETTINGS, **changes))  # type: ignore[arg-type]
+    job = Job(context=context, store=rig.store, clock=rig.clock, dry_run=dry_run, _broker=rig.exchange)
+    main(job)
+    return job
+
+
+def check(rig: Rig, *, dry_run: bool = False) -> Job:
+    return run(rig, consistency_checker.main, dry_run=dry_run)
+
+
+def edit(rig: Rig, sql: str) -> None:
+    rig.store.run_script(sql + ";\n")
+
+
+def take_away(rig: Rig, qty: str) -> None:
+    """The operator sells in the dashboard."""
+    rig.exchange.held[SYMBOL] -= Decimal(qty)
+
+
+# ---- order manager ---------------------------------------------------------------------------------------
+
+
+def test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill(rig: Rig) -> None:
+    rig.quote("100")
+    name = rig.last_id()
+    rig.clock.pass_seconds(301)
+    assert run(rig, order_manager.main).changed == 1
+    assert rig.cycle().status is CycleStatus.BUYING  # a 204 is not a cancel
+    assert rig.orders()[0].state is OrderState.CANCEL_REQUESTED
+    rig.exchange.fill(name, qty="0.05")
+    rig.exchange.end(name)
+    assert run(rig, order_manager.main).changed == 1
+    assert rig.cycle().status is CycleStatus.WATCHING
+    assert rig.cycle().quantity == Decimal("0.049875")
+    assert run(rig, order_manager.main).changed == 0
+
+
+def test_F23_a_young_order_and_one_without_an_answer_are_left_alone(rig: Rig) -> None:
+    rig.exchange.lose_answer = True
+    rig.quote("100")
+    rig.clock.pass_seconds(100_000)
+    assert run(rig, order_manager.main).changed == 0
+    assert rig.cycle().status is CycleStatus.BUYING
+    assert rig.exchange.cancels == []
+
+
+def test_a_stuck_market_sell_is_canceled_and_the_rest_sold_anew(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("103")
+    name = rig.last_id()
+    rig.exchange.fill(name, qty="0.1", price="103")
+    rig.clock.pass_seconds(74)
+    assert run(rig, order_manager.main).changed == 0
+    rig.clock.pass_seconds(2)
+    run(rig, order_manager.main)
+    rig.exchange.end(name)
+    run(rig, order_manager.main)
+    assert rig.cycle().status is CycleStatus.WATCHING
+    rig.look()
+    rig.quote("103")
+    assert rig.orders()[-1].purpose is Purpose.TAKE_PROFIT
+    assert rig.orders()[-1].qty == Decimal("0.0995")
+
+
+def test_orphans_go_and_foreign_orders_stay(rig: Rig) -> None:
+    rig.quote("100")
+    ours = rig.exchange.orders[rig.last_id()]
+    orphan = replace(ours, client_order_id=f"{rig.desk.prefix}77-1-b", exchange_order_id="orphan")
+    person = replace(ours, client_order_id="person-1", exchange_order_id="person")
+    other = replace(ours, client_order_id="dca-ffffffff-1-1-b", exchange_order_id="other")
+    rig.exchange.orders.update({each.client_order_id: each for each in (orphan, person, other)})
+    dry = run(rig, order_manager.main, dry_run=True)
+    assert (dry.changed, rig.exchange.cancels) == (1, [])
+    job = run(rig, order_manager.main)
+    assert rig.exchange.cancels == ["orphan"]
+    assert job.details == ["2 open orders of the account are not ours"]
+    run(rig, order_manager.main, cancel_foreign_orders=True)
+    assert set(rig.exchange.cancels) == {"orphan", "person", "other"}
+
+
+def test_F03_without_a_list_of_orders_nothing_is_canceled(rig: Rig) -> None:
+    rig.quote("100")
+    rig.clock.pass_seconds(400)
+    rig.exchange.down = True
+    with pytest.raises(ExchangeUnavailable):
+        run(rig, order_manager.main)
+    assert rig.orders()[0].state is OrderState.ACKED
+    assert rig.exchange.cancels == []
+
+
+# ---- cooldown manager ------------------------------------------------------------------------------------
+
+
+def sold(rig: Rig) -> None:
+    """A cycle bought and sold; the next one cools down."""
+    rig.bought()
+    rig.quote("103")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+
+
+def test_a_cooldown_ends_when_its_time_is_up(rig: Rig) -> None:
+    sold(rig)
+    rig.exchange.down = True  # it needs no exchange
+    rig.clock.pass_seconds(299)
+    assert run(rig, cooldown_manager.main).changed == 0
+    rig.clock.pass_seconds(1)
+    assert run(rig, cooldown_manager.main, dry_run=True).changed == 1
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    job = run(rig, cooldown_manager.main)
+    assert (job.checked, job.changed) == (1, 1)
+    assert rig.cycle().status is CycleStatus.WATCHING
+
+
+def test_a_cooldown_without_a_sale_ends_too(rig: Rig) -> None:
+    edit(rig, "UPDATE dca_cycles SET status = 'cooldown'")
+    assert run(rig, cooldown_manager.main).changed == 1
+    assert rig.cycle().status is CycleStatus.WATCHING
+
+
+# ---- consistency checker ---------------------------------------------------------------------------------
+
+
+def test_two_agreeing_books_are_left_alone(rig: Rig) -> None:
+    rig.bought()
+    before = rig.cycle()
+    job = check(rig)
+    assert (job.checked, job.changed, job.context.failed) == (1, 0, False)
+    assert rig.cycle() == before
+
+
+def test_an_enabled_asset_without_a_cycle_gets_one(rig: Rig) -> None:
+    edit(rig, "DELETE FROM dca_cycles")
+    assert check(rig, dry_run=True).changed == 1
+    assert check(rig).changed == 1
+    assert rig.cycle().status is CycleStatus.WATCHING
+    edit(rig, "DELETE FROM dca_cycles")
+    edit(rig, "UPDATE dca_assets SET is_enabled = 0")
+    assert check(rig).changed == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("quantity", "5"),
+        ("average_purchase_price", "1"),
+        ("safety_orders", "2"),
+        ("last_order_fill_price", "7"),
+        ("bought_qty", "9"),
+        ("latest_order_id", "'x'"),
+        ("status", "'selling'"),
+        ("status", "'buying'"),
+    ],
+)
+def test_F84_what_was_edited_by_hand_is_computed_anew(rig: Rig, column: str, value: str) -> None:
+    rig.bought()
+    right = rig.cycle()
+    edit(rig, f"UPDATE dca_cycles SET {column} = {value}")
+    assert check(rig, dry_run=True).changed == 1
+    assert check(rig).changed == 1
+    assert replace(rig.cycle(), version=right.version) == right
+    assert rig.asset().lock_reason is None
+
+
+@pytest.mark.parametrize("status", ["watching", "cooldown", "selling"])
+def test_F84_the_status_follows_a_live_order(rig: Rig, status: str) -> None:
+    rig.quote("100")
+    edit(rig, f"UPDATE dca_cycles SET status = '{status}'")
+    check(rig)
+    assert rig.cycle().status is CycleStatus.BUYING
+    assert len(rig.exchange.posts) == 1
+
+
+def test_F23_buying_without_an_order_goes_back_to_watching(rig: Rig) -> None:
+    edit(rig, "UPDATE dca_cycles SET status = 'buying'")
+    check(rig)
+    assert rig.cycle().status is CycleStatus.WATCHING
+
+
+def test_coins_without_any_order_lock_the_asset(rig: Rig) -> None:
+    edit(rig, "UPDATE dca_cycles SET quantity = 3, average_purchase_price = 100")
+    check(rig)
+    assert "no order of it is known" in (rig.asset().lock_reason or "")
+    assert rig.cycle().quantity == 3
+    edit(rig, "UPDATE dca_cycles SET quantity = 0, average_purchase_price = 0")
+    check(rig)
+    assert rig.asset().lock_reason is None
+
+
+def test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself(rig: Rig) -> None:
+    rig.bought()
+    take_away(rig, "0.05")
+    check(rig)
+    asset = rig.asset()
+    assert asset.lock_reason == "the account holds 0.1495, the ledger 0.1995: 0.05 are missing"
+    assert asset.lock_kind is LockKind.BREAK
+    assert rig.cycle().status is CycleStatus.WATCHING
+    assert check(rig).changed == 0
+    rig.deposit("0.05")
+    assert check(rig).changed == 1
+    assert rig.asset().lock_reason is None
+
+
+def test_F57_a_position_that_is_gone_ends_its_cycle_and_the_next_begins_in_cooldown(rig: Rig) -> None:
+    rig.bought()
+    take_away(rig, "0.1995")
+    assert check(rig, dry_run=True).changed == 1
+    assert rig.cycle().id == 1
+    check(rig)
+    ended = rig.store.transaction(lambda tx: tx.cycle(1))
+    assert ended.status is CycleStatus.ERROR
+    assert "the account holds 0 where the ledger has 0.1995" in (ended.problem or "")
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    assert check(rig).changed == 0
+
+
+def test_a_position_that_is_gone_once_is_not_gone(rig: Rig) -> None:
+    rig.bought()
+    coins = rig.exchange.held[SYMBOL]
+    rig.exchange.held[SYMBOL] = Decimal(0)
+
+    def come_back(reads: int) -> None:
+        if reads == 2:
+            rig.exchange.held[SYMBOL] = coins
+
+    rig.exchange.on_positions = come_back
+    assert check(rig).changed == 0
+    assert rig.cycle().id == 1
+    assert rig.asset().lock_reason is None
+
+
+def test_F03_a_second_read_that_fails_proves_nothing(rig: Rig) -> None:
+    rig.bought()
+    take_away(rig, "0.1995")
+
+    def go_down(reads: int) -> None:
+        if reads == 2:
+            rig.exchange.down = True
+
+    rig.exchange.on_positions = go_down
+    with pytest.raises(ExchangeUnavailable):
+        check(rig)
+    assert rig.cycle().id == 1
+    assert rig.asset().lock_reason is None
+
+
+def test_F03_nothing_is_concluded_while_the_exchange_does_not_answer(rig: Rig) -> None:
+    rig.bought()
+    before = (rig.asset(), rig.cycle())
+    rig.exchange.down = True
+    with pytest.raises(ExchangeUnavailable):
+        check(rig)
+    assert (rig.asset(), rig.cycle()) == before
+
+
+def test_a_sell_in_flight_is_no_shortage(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("103")
+    rig.exchange.lose_answer = True
+    rig.exchange.hidden_until = rig.clock.now() + timedelta(seconds=500)
+    rig.exchange.held[SYMBOL] = Decimal(0)
+    assert check(rig).changed == 0
+    assert rig.cycle().status is CycleStatus.SELLING
+    assert rig.asset().lock_reason is None
+
+
+def test_F13_a_fill_between_the_two_books_is_no_break(rig: Rig) -> None:
+    rig.bought()
+    rig.look()
+
+    def trade(reads: int) -> None:
+        if reads == 1:
+            rig.quote("103")
+            rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
+
+    rig.exchange.on_positions = trade
+    check(rig)
+    assert rig.asset().lock_reason is None
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+
+
+def test_it_settles_what_the_main_app_missed(rig: Rig) -> None:
+    rig.quote("100")
+    rig.exchange.fill(rig.last_id())
+    assert check(rig).changed == 1
+    assert rig.cycle().status is CycleStatus.WATCHING
+    assert rig.cycle().quantity == Decimal("0.1995")
+
+
+def test_F24_coins_of_the_operator_are_reported_and_left_alone(rig: Rig) -> None:
+    rig.bought()
+    rig.deposit("5")
+    job = check(rig)
+    assert job.changed == 0
+    assert job.details == ["BTC/USD: 5 on the account are not the bot's"]
+    assert rig.cycle().quantity == Decimal("0.1995")
+
+
+def test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted(rig: Rig) -> None:
+    rig.bought()
+    ours = rig.exchange.orders[rig.last_id()]
+    lost = replace(ours, client_order_id=f"{rig.desk.prefix}9-1-b", exchange_order_id="lost")
+    rig.exchange.orders[lost.client_order_id] = lost
+    check(rig)
+    assert "is not in the ledger" in (rig.asset().lock_reason or "")
+    later = rig.clock.now() + timedelta(seconds=1)
+    rig.store.transaction(lambda tx: tx.insert_action("me", "accept BTC/USD", SYMBOL, "known", later))
+    check(rig)
+    assert rig.asset().lock_reason is None
+
+
+def test_a_lock_after_crashes_and_one_made_by_hand_stay(rig: Rig) -> None:
+    edit(rig, "UPDATE dca_assets SET lock_reason = 'by hand'")
+    assert check(rig).changed == 0
+    edit(rig, "UPDATE dca_assets SET lock_kind = 'crash'")
+    assert check(rig).changed == 0
+    assert rig.asset().lock_reason == "by hand"
+
+
+# ---- the operator's wish to sell ---------------------------------------------------------------------------
+
+
+def test_a_wish_to_sell_is_carried_out_at_the_next_good_quote(rig: Rig) -> None:
+    rig.bought()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6)")
+    rig.look()
+    rig.quote("90")  # a safety order would be due
+    order = rig.orders()[-1]
+    assert (order.purpose, order.qty) == (Purpose.EXIT, Decimal("0.1995"))
+    assert order.client_order_id.endswith("-1-2-x")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="90"))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    assert rig.store.transaction(lambda tx: tx.cycle(1)).status is CycleStatus.COMPLETE
+    assert rig.violations() == []
+
+
+def test_a_wish_to_sell_cancels_a_live_buy_first(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("98")
+    buy = rig.last_id()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
+    rig.look()
+    rig.quote("98")
+    assert rig.exchange.cancels == [rig.exchange.orders[buy].exchange_order_id]
+    assert len(rig.orders()) == 2
+    rig.trader.books.book(rig.exchange.end(buy))
+    rig.quote("98")
+    assert rig.orders()[-1].purpose is Purpose.EXIT
+
+
+def test_a_wish_to_sell_ends_with_nothing_left_to_sell(rig: Rig) -> None:
+    rig.quote("100")
+    buy = rig.last_id()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
+    rig.look()
+    rig.quote("100")
+    rig.trader.books.book(rig.exchange.end(buy))
+    assert rig.cycle().status is CycleStatus.WATCHING
+    assert rig.cycle().exit_requested_at is None
