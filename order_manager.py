@@ -28,7 +28,7 @@ def main(job: Job) -> None:
 
     job.checked = len(orders) + len(unknown.orphans) + len(unknown.foreign)
     if unknown.foreign:
-        job.details.append(f"{len(unknown.foreign)} open orders of the account are not ours")
+        job.notes.append(f"{len(unknown.foreign)} open orders of the account are not ours")
     if not (stale or stuck or strange):
         return
     start_checks.check_binding(control, job.broker.account(), settings.database.name)

@@ -168,6 +168,8 @@ class Application:
         if now < self._due.get(name, 0.0):
             return
         self._due[name] = now + seconds
+        if name != "beat":  # each piece may have to wait for an answer, and none of that is hanging
+            self._regularly("beat", BEAT_SECONDS, self._beat)
         try:
             work()
         except Unavailable as error:

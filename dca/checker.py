@@ -232,7 +232,7 @@ class Checker:
         job, asset = self._job, books.asset
         extra = caretaking.surplus(books)
         if extra:
-            job.details.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
+            job.notes.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
         reason = caretaking.break_of(books)
         if reason is not None and asset.lock_reason is None:
             job.act(f"lock: {reason}", asset.asset_symbol, lambda: self._lock(asset, reason))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dca import maintenance, runtime
 from dca.broker import Broker as AlpacaBroker
 from dca.clock import SystemClock
-from dca.errors import DatabaseUnavailable
+from dca.errors import DatabaseUnavailable, DcaError
 from dca.logs import fact, warn
 from dca.ports import Broker, Clock
 from dca.records import Result
@@ -29,7 +29,10 @@ class Job:
     dry_run: bool
     checked: int = 0
     changed: int = 0
-    details: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """For the result line and the run's row."""
+    failures: list[str] = field(default_factory=list)
+    """For the run's row; each is in the log already."""
     _broker: Broker | None = None
 
     @property
@@ -54,7 +57,7 @@ class Job:
     def failed(self, what: str, why: str, symbol: str = "-") -> None:
         """Something did not work; the rest goes on, and the run counts as failed."""
         warn(self.context.name, what, symbol=symbol, why=why)
-        self.details.append(f"{symbol} {what}: {why}")
+        self.failures.append(f"{symbol} {what}: {why}")
         self.context.failed = True
 
 
@@ -87,10 +90,13 @@ def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool
         try:
             work(job)
             result = Result.FAILED if context.failed else Result.DONE
+        except DcaError as error:
+            job.failures.append(str(error))
+            raise
         finally:
             seconds = clock.monotonic() - started
             level = logging.INFO if result is Result.DONE else logging.WARNING
-            why = "; ".join(job.details) or None
+            why = "; ".join(job.notes) or None
             text = f"checked {job.checked} changed {job.changed} in {seconds:.2f}s"
             fact("run", text, level=level, why=why)
             if not dry_run:
@@ -103,8 +109,7 @@ def _begin(job: Job) -> int:
 
 
 def _end(job: Job, run_id: int, result: Result) -> None:
-    details = "; ".join(job.details) or None
-
+    details = "; ".join([*job.failures, *job.notes]) or None
     job.store.transaction(
         lambda tx: tx.end_run(
             run_id, result, job.clock.now(), checked=job.checked, changed=job.changed, details=details

@@ -2,6 +2,7 @@
 everything derived from it follows. Pure; the operator's commands adopt and accept write them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
@@ -24,23 +25,29 @@ from dca.model import (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """What the operator says of it: coins, and dollars for one. `level`: for how many safety orders an
+    adopted buy stands."""
+
+    purpose: Purpose
+    qty: Decimal
+    price: Decimal
+    level: int = 0
+
+
 def row(
-    purpose: Purpose,
+    trade: Trade,
     *,
     control: Control,
     asset: Asset,
     cycle: Cycle,
     orders: Sequence[Order],
     rules: TradingRules,
-    qty: Decimal,
-    price: Decimal,
-    level: int,
     now: datetime,
 ) -> Order:
-    """The ledger's row of a trade that is over and done: `qty` coins at `price` dollars, no fee known.
-
-    `level` says for how many safety orders an adopted buy stands.
-    """
+    """The ledger's row of a trade that is over and done; no fee of it is known."""
+    purpose = trade.purpose
     seq = max((order.seq for order in orders), default=0) + 1
     rounding = ROUND_UP if purpose.side is Side.BUY else ROUND_DOWN
     return Order(
@@ -49,22 +56,22 @@ def row(
         cycle_id=cycle.id,
         seq=seq,
         purpose=purpose,
-        level=level,
-        client_order_id=ledger.client_order_id(control.install_id, cycle.id, seq, purpose, level),
+        level=trade.level,
+        client_order_id=ledger.client_order_id(control.install_id, cycle.id, seq, purpose, trade.level),
         symbol=asset.asset_symbol,
         side=purpose.side,
         order_type=OrderType.MARKET,
         time_in_force="gtc",
-        qty=qty,
+        qty=trade.qty,
         limit_price=None,
         state=OrderState.DONE,
         exchange_status="filled",
-        filled_qty=qty,
-        filled_avg_price=price,
-        filled_value=(qty * price).quantize(LEDGER_STEP, rounding=rounding),
+        filled_qty=trade.qty,
+        filled_avg_price=trade.price,
+        filled_value=(trade.qty * trade.price).quantize(LEDGER_STEP, rounding=rounding),
         fee_source=FeeSource.POSITION,  # nothing to ask the exchange for
         trigger_price=None,
-        quote_price=price,
+        quote_price=trade.price,
         quote_age_ms=0,
         base_order_amount=asset.base_order_amount,
         safety_order_amount=asset.safety_order_amount,

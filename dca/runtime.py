@@ -77,7 +77,6 @@ def _guarded(context: Context, work: Callable[[Context], None]) -> int:
         work(context)
     except (StartRefused, Unavailable) as error:
         fact("stop", "cannot go on", level=logging.ERROR, why=str(error))
-        print(f"{context.name}: {error}", file=sys.stderr)
         return FAILED
     except Exception:
         logging.getLogger("dca").exception("crash - - a bug; the next start settles what is open")

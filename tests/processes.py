@@ -124,18 +124,18 @@ class BotProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=self._environment(),
+                env=self.environment(),
             )
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts to its end."""
         return subprocess.run(
-            [sys.executable, str(ROOT / script)],
+            [sys.executable, str(ROOT / script), *arguments],
             cwd="/",
             capture_output=True,
             text=True,
             timeout=60,
-            env=self._environment(),
+            env=self.environment(),
         )
 
     def signal(self, number: signal.Signals) -> int:
@@ -167,7 +167,8 @@ class BotProcess:
         streams = (beat.get("quotes") or {}, beat.get("orders") or {})
         return all(stream.get("connected") for stream in streams) and bool(beat.get("last_settle_at"))
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What its scripts are started with."""
         return {**_clean_environment(), "DCA_ENV_FILE": str(self._env_file)}
 
 

@@ -106,7 +106,7 @@ def test_orphans_go_and_foreign_orders_stay(rig: Rig) -> None:
     assert (dry.changed, rig.exchange.cancels) == (1, [])
     job = run(rig, order_manager.main)
     assert rig.exchange.cancels == ["orphan"]
-    assert job.details == ["2 open orders of the account are not ours"]
+    assert job.notes == ["2 open orders of the account are not ours"]
     run(rig, order_manager.main, cancel_foreign_orders=True)
     assert set(rig.exchange.cancels) == {"orphan", "person", "other"}
 
@@ -325,7 +325,7 @@ def test_F24_coins_of_the_operator_are_reported_and_left_alone(rig: Rig) -> None
     rig.deposit("5")
     job = check(rig)
     assert job.changed == 0
-    assert job.details == ["BTC/USD: 5 on the account are not the bot's"]
+    assert job.notes == ["BTC/USD: 5 on the account are not the bot's"]
     assert rig.cycle().quantity == Decimal("0.1995")
 
 

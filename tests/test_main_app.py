@@ -173,7 +173,7 @@ def test_streams_closed_and_database_of_another_account(
     finally:
         other.stop()
     assert refused.returncode == 1
-    assert "has traded account" in refused.stderr
+    assert "has traded account" in refused.stdout
 
 
 def test_bad_keys_are_one_clear_line(
@@ -182,8 +182,8 @@ def test_bad_keys_are_one_clear_line(
     bot = BotProcess(tmp_path, exchange.settings, database, APCA_API_SECRET_KEY="wrong")
     refused = bot.run("main_app.py")
     assert refused.returncode == 1
-    assert "does not accept the keys" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+    assert "does not accept the keys" in refused.stdout
+    assert len(refused.stdout.splitlines()) == 1
 
 
 def test_no_settings_is_one_message_and_exit_code_2(

@@ -9,6 +9,7 @@ from dca.errors import StartRefused
 from dca.model import Cycle, CycleStatus, LockKind, Order, Purpose, plain
 from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
 from dca.operator.tools import Command, Tools
+from dca.outside import Trade
 from dca.store import Transaction
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -110,15 +111,12 @@ def _book_outside_sale(
 ) -> None:
     now = tools.clock.now()
     row = outside.row(
-        Purpose.OUTSIDE,
+        Trade(purpose=Purpose.OUTSIDE, qty=qty, price=price),
         control=tx.control(),
         asset=holding.asset,
         cycle=cycle,
         orders=orders,
         rules=holding.rules,
-        qty=qty,
-        price=price,
-        level=0,
         now=now,
     )
     after = lifecycle.sold_outside(cycle, [*orders, insert(tx, row)], holding.rules, now)

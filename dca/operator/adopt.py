@@ -2,24 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 
 from dca import ledger, lifecycle, outside
 from dca.errors import StartRefused
 from dca.model import Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
 from dca.operator.holdings import Holding, holding_of, insert, live, positive
 from dca.operator.tools import Command, Tools
+from dca.outside import Trade
 from dca.store import Transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bought:
-    """What the operator says of the coins: how many, dollars for one, for how many safety orders."""
-
-    qty: Decimal
-    price: Decimal
-    level: int
 
 
 def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +35,7 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     if why_not is not None:
         say(f"Not adopted: {why_not}.")
         return 1
-    bought = Bought(qty=qty, price=given.price, level=given.level)
+    bought = Trade(purpose=Purpose.ADOPTED, qty=qty, price=given.price, level=given.level)
     control = tools.store.transaction(lambda tx: tx.control())
     row = _row(holding, holding.cycle, holding.orders, control, bought, tools)
     after = ledger.with_totals(holding.cycle, [*holding.orders, row])
@@ -62,23 +52,20 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def _row(
-    holding: Holding, cycle: Cycle, orders: Sequence[Order], control: Control, bought: Bought, tools: Tools
+    holding: Holding, cycle: Cycle, orders: Sequence[Order], control: Control, bought: Trade, tools: Tools
 ) -> Order:
     return outside.row(
-        Purpose.ADOPTED,
+        bought,
         control=control,
         asset=holding.asset,
         cycle=cycle,
         orders=orders,
         rules=holding.rules,
-        qty=bought.qty,
-        price=bought.price,
-        level=bought.level,
         now=tools.clock.now(),
     )
 
 
-def adopt(tx: Transaction, tools: Tools, holding: Holding, bought: Bought) -> None:
+def adopt(tx: Transaction, tools: Tools, holding: Holding, bought: Trade) -> None:
     """Write the ledger's row and what the cycle becomes by it.
 
     Raises:
