@@ -68,7 +68,7 @@ class Checker:
         start_checks.check_binding(self._control, account, job.settings.database.name)
         self._settle()
         rules = job.broker.trading_rules()
-        suspects = [books for books in self._look(rules) if not self._judge(books)]
+        suspects = [books for books in self._look(rules) if not self._is_fine(books)]
         if suspects and not job.context.stopping.wait(job.settings.gone_seconds):
             self._look_again(rules, suspects)
 
@@ -225,20 +225,18 @@ class Checker:
 
         return work
 
-    def _judge(self, books: Books) -> bool:
-        """Lock or unlock an asset by what its books say. False: to be looked at again, it may be gone."""
-        if caretaking.is_gone(books):
-            return False
+    def _is_fine(self, books: Books) -> bool:
+        """Whether there is nothing new to worry about; an asset whose books agree again is unlocked."""
         job, asset = self._job, books.asset
         extra = caretaking.surplus(books)
         if extra:
             job.notes.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
-        reason = caretaking.break_of(books)
-        if reason is not None and asset.lock_reason is None:
-            job.act(f"lock: {reason}", asset.asset_symbol, lambda: self._lock(asset, reason))
-        elif reason is None and asset.lock_kind is LockKind.BREAK:
+        if caretaking.is_gone(books):
+            return False
+        agree = caretaking.break_of(books) is None
+        if agree and asset.lock_kind is LockKind.BREAK:
             job.act("unlock: the books agree", asset.asset_symbol, lambda: self._unlock(asset))
-        return True
+        return agree or asset.lock_reason is not None
 
     def _lock(self, asset: Asset, reason: str) -> bool:
         now = self._job.clock.now()
@@ -254,14 +252,22 @@ class Checker:
         return unlocked
 
     def _look_again(self, rules: dict[str, TradingRules], suspects: list[Books]) -> None:
-        """The second read of positions that seem to be gone: only what is gone both times is."""
+        """The second read, of what seemed wrong at the first: positions lag behind fills, and have been seen
+        empty for a while (alpaca.md 2.4). Wrong is what is wrong both times, with no order of ours between."""
         first = {books.asset.id: books for books in suspects}
         for books in self._look(rules):
             seen = first.get(books.asset.id)
-            if seen is None or self._judge(books):
+            if seen is None or books.cycle != seen.cycle:
                 continue
-            if books.cycle == seen.cycle:  # no order of ours moved it meanwhile
+            if caretaking.is_gone(books) and caretaking.is_gone(seen):
                 self._end(books)
+            else:
+                self._lock_if_broken(books)
+
+    def _lock_if_broken(self, books: Books) -> None:
+        asset, reason = books.asset, caretaking.break_of(books)
+        if reason is not None and asset.lock_reason is None:
+            self._job.act(f"lock: {reason}", asset.asset_symbol, lambda: self._lock(asset, reason))
 
     def _end(self, books: Books) -> None:
         """The position is gone for certain: end the cycle, begin the next in cooldown."""

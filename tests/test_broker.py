@@ -168,3 +168,26 @@ def test_rules_and_clock(broker: Broker) -> None:
     assert rules["BTC/USD"].tradable
     assert abs((broker.clock() - datetime.now(UTC)).total_seconds()) < 5
     assert "BTC/USD" in broker.latest_quote_times(["BTC/USD"])
+
+
+def test_all_positions_at_once_by_symbols_without_a_slash(broker: Broker, exchange: ExchangeProcess) -> None:
+    assert broker.positions() == {}
+    exchange.post("/positions", symbol="BTC/USD", qty="0.5")
+    exchange.post("/positions", symbol="ETH/USD", qty="2")
+    found = broker.positions()
+    assert {symbol: each.qty for symbol, each in found.items()} == {
+        "BTCUSD": Decimal("0.5"),
+        "ETHUSD": Decimal(2),
+    }
+    exchange.fault("get.error", count=1, code=500)
+    with pytest.raises(ExchangeUnavailable):
+        broker.positions()
+
+
+def test_closed_orders_are_listed_page_by_page(broker: Broker, exchange: ExchangeProcess) -> None:
+    names = [f"dca-test-1-{seq}-b" for seq in range(1, 4)]
+    for name in names:
+        broker.submit(replace(BUY, client_order_id=name, limit_price=Decimal(60000)))
+    eventually(lambda: not broker.open_orders())
+    assert [each.client_order_id for each in broker.closed_orders(NOW)] == names
+    assert broker.closed_orders(datetime(2100, 1, 1, tzinfo=UTC)) == []

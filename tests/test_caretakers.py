@@ -262,6 +262,20 @@ def test_a_position_that_is_gone_once_is_not_gone(rig: Rig) -> None:
     assert rig.asset().lock_reason is None
 
 
+def test_a_position_that_lags_behind_a_fill_is_no_break(rig: Rig) -> None:
+    rig.bought()
+    rig.deposit("-0.05")
+
+    def catch_up(reads: int) -> None:
+        if reads == 2:
+            rig.deposit("0.05")
+
+    rig.exchange.on_positions = catch_up
+    assert check(rig).changed == 0
+    assert rig.exchange.position_reads == 2
+    assert rig.asset().lock_reason is None
+
+
 def test_F03_a_second_read_that_fails_proves_nothing(rig: Rig) -> None:
     rig.bought()
     take_away(rig, "0.1995")
