@@ -253,7 +253,7 @@ class Checker:
 
     def _look_again(self, rules: dict[str, TradingRules], suspects: list[Books]) -> None:
         """The second read, of what seemed wrong at the first: positions lag behind fills, and have been seen
-        empty for a while (alpaca.md 2.4). Wrong is what is wrong both times, with no order of ours between."""
+        empty for a while (alpaca.md 2.4). Only what is wrong twice, with no order of ours between, is."""
         first = {books.asset.id: books for books in suspects}
         for books in self._look(rules):
             seen = first.get(books.asset.id)

@@ -1,5 +1,6 @@
 """The caretakers on a real database and a fake exchange: what they change, and what they leave alone."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -228,7 +229,9 @@ def test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself(
     assert asset.lock_reason == "the account holds 0.1495, the ledger 0.1995: 0.05 are missing"
     assert asset.lock_kind is LockKind.BREAK
     assert rig.cycle().status is CycleStatus.WATCHING
+    reads = rig.exchange.position_reads
     assert check(rig).changed == 0
+    assert rig.exchange.position_reads == reads + 1  # what is known is not waited for again
     rig.deposit("0.05")
     assert check(rig).changed == 1
     assert rig.asset().lock_reason is None
@@ -259,6 +262,24 @@ def test_a_position_that_is_gone_once_is_not_gone(rig: Rig) -> None:
     rig.exchange.on_positions = come_back
     assert check(rig).changed == 0
     assert rig.cycle().id == 1
+    assert rig.asset().lock_reason is None
+
+
+def test_short_at_first_and_gone_then_is_not_gone_twice(rig: Rig) -> None:
+    rig.bought()
+    take_away(rig, "0.05")
+
+    def vanish(reads: int) -> None:
+        if reads == 2:
+            take_away(rig, "0.1495")
+
+    rig.exchange.on_positions = vanish
+    check(rig)
+    assert rig.cycle().id == 1
+    assert rig.asset().lock_reason is not None
+    check(rig)  # now it is, though locked
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    check(rig)
     assert rig.asset().lock_reason is None
 
 
@@ -308,6 +329,47 @@ def test_a_sell_in_flight_is_no_shortage(rig: Rig) -> None:
     rig.exchange.held[SYMBOL] = Decimal(0)
     assert check(rig).changed == 0
     assert rig.cycle().status is CycleStatus.SELLING
+    assert rig.asset().lock_reason is None
+
+
+def test_a_sell_that_has_sold_a_part_is_no_shortage(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("103")
+    rig.exchange.hidden_until = rig.clock.now() + timedelta(seconds=500)
+    take_away(rig, "0.1")
+    assert check(rig).changed == 0
+    assert rig.asset().lock_reason is None
+
+
+class Between(threading.Event):
+    """Where the checker waits between its two looks: something happens instead."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._happens()
+        return False
+
+
+def test_a_shortage_after_each_of_two_fills_is_no_break(rig: Rig) -> None:
+    rig.bought()
+    rig.deposit("-0.05")  # the position lags behind
+
+    def buy_more() -> None:
+        rig.quote("98")
+        rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="98"))
+
+    job = Job(
+        context=Context(name="x", settings=SETTINGS, stopping=Between(buy_more)),
+        store=rig.store,
+        clock=rig.clock,
+        dry_run=False,
+        _broker=rig.exchange,
+    )
+    consistency_checker.main(job)
+    assert len(rig.orders()) == 2
     assert rig.asset().lock_reason is None
 
 
