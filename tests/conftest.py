@@ -52,6 +52,8 @@ class Server:
     """A server for tests, as an administrator of it."""
 
     settings: DatabaseSettings
+    process: "subprocess.Popen[bytes] | None" = None
+    """Where it is ours."""
 
     def run(self, *statements: str) -> list[Any]:
         """Run statements for themselves; returns the rows of the last one."""
@@ -83,7 +85,7 @@ def server() -> Iterator[Server]:
         )
         yield Server(given)
         return
-    with tempfile.TemporaryDirectory(prefix="dca-db-") as folder, _private_server(Path(folder)) as server:
+    with tempfile.TemporaryDirectory(prefix="dca-db-") as folder, private_server(Path(folder)) as server:
         yield server
 
 
@@ -130,7 +132,8 @@ def ready(store: Store) -> Store:
 
 
 @contextlib.contextmanager
-def _private_server(folder: Path) -> Iterator[Server]:
+def private_server(folder: Path) -> Iterator[Server]:
+    """A server of its own in a folder, gone at the end."""
     me, data, path, port = getpass.getuser(), folder / "data", folder / "s", _free_port()
     with (folder / "log").open("wb") as log:
         subprocess.run(
@@ -164,7 +167,7 @@ def _private_server(folder: Path) -> Iterator[Server]:
             stderr=log,
         )
         try:
-            yield _with_a_user(path, port, process, folder / "log")
+            yield replace(_with_a_user(path, port, process, folder / "log"), process=process)
         finally:
             process.terminate()
             process.wait(30)

@@ -391,6 +391,8 @@ def test_F13_a_fill_between_the_two_books_is_no_break(rig: Rig) -> None:
 def test_it_settles_what_the_main_app_missed(rig: Rig) -> None:
     rig.quote("100")
     rig.exchange.fill(rig.last_id())
+    assert check(rig, dry_run=True).changed == 0
+    assert rig.cycle().status is CycleStatus.BUYING
     assert check(rig).changed == 1
     assert rig.cycle().status is CycleStatus.WATCHING
     assert rig.cycle().quantity == Decimal("0.1995")
