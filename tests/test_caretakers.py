@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,6 +17,7 @@ from dca.job import Job
 from dca.model import CycleStatus, LockKind, OrderState, Purpose
 from dca.runtime import Context
 from dca.settings import DatabaseSettings
+from tests.fake_exchange import FakeClock
 from tests.rig import SYMBOL, Rig
 from tests.test_settings import GOOD
 
@@ -149,6 +150,31 @@ def test_a_cooldown_ends_when_its_time_is_up(rig: Rig) -> None:
 def test_a_cooldown_without_a_sale_ends_too(rig: Rig) -> None:
     edit(rig, "UPDATE dca_cycles SET status = 'cooldown'")
     assert run(rig, cooldown_manager.main).changed == 1
+    assert rig.cycle().status is CycleStatus.WATCHING
+
+
+class Interrupted(FakeClock):
+    """Somebody else acts just when the caretaker looks at the clock."""
+
+    def __init__(self, now: datetime, happens: Callable[[], object]) -> None:
+        self._now = now
+        self._happens = [happens]
+
+    def now(self) -> datetime:
+        if self._happens:
+            self._happens.pop()()
+        return super().now()
+
+
+def test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone(rig: Rig) -> None:
+    sold(rig)
+    rig.clock.pass_seconds(300)
+    clock = Interrupted(
+        rig.clock.now(), lambda: edit(rig, "UPDATE dca_cycles SET status = 'watching' WHERE id = 2")
+    )
+    job = Job(context=Context(name="x", settings=SETTINGS), store=rig.store, clock=clock, dry_run=False)
+    cooldown_manager.main(job)
+    assert job.changed == 0
     assert rig.cycle().status is CycleStatus.WATCHING
 
 
@@ -445,6 +471,18 @@ def test_a_wish_to_sell_is_carried_out_at_the_next_good_quote(rig: Rig) -> None:
     assert rig.violations() == []
 
 
+def test_with_a_wish_to_sell_that_has_to_wait_nothing_is_bought(rig: Rig) -> None:
+    rig.bought()
+    edit(
+        rig,
+        "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), next_sell_at = '2026-02-01',"
+        " version = version + 1",
+    )
+    rig.look()
+    rig.quote("90")
+    assert len(rig.orders()) == 1
+
+
 def test_a_wish_to_sell_cancels_a_live_buy_first(rig: Rig) -> None:
     rig.bought()
     rig.quote("98")
@@ -465,6 +503,7 @@ def test_a_wish_to_sell_ends_with_nothing_left_to_sell(rig: Rig) -> None:
     edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
     rig.look()
     rig.quote("100")
+    assert len(rig.exchange.cancels) == 1
     rig.trader.books.book(rig.exchange.end(buy))
     assert rig.cycle().status is CycleStatus.WATCHING
     assert rig.cycle().exit_requested_at is None

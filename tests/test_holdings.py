@@ -99,6 +99,9 @@ def test_there_may_be_nothing_to_sell_or_no_such_asset(rig: Rig, tmp_path: Path)
     code, said = bot(rig, tmp_path, "sell BTC/USD --yes")
     assert (code, rig.cycle().exit_requested_at) == (1, None)
     assert "nothing to sell" in said
+    rig.bought()
+    edit(rig, "UPDATE dca_orders SET min_order_size = 1")
+    assert bot(rig, tmp_path, "sell BTC/USD --yes")[0] == 1
     with pytest.raises(StartRefused, match="there is no asset DOGE/USD; there are: BTC/USD"):
         bot(rig, tmp_path, "sell doge/usd")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from dca import ledger, lifecycle, maintenance
-from dca.model import Asset, Mode, plain
+from dca.model import Asset, Cycle, Mode, Order, plain, round_down
 from dca.operator.holdings import bid_of, live
 from dca.operator.tools import Command, Tools
 from dca.store import Transaction
@@ -26,8 +26,8 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
     in_flight = [order for order in orders if order.is_live]
     symbol, say = asset.asset_symbol, tools.console.print
-    if cycle.quantity == 0 and not in_flight:
-        say(f"{symbol} holds nothing (cycle {cycle.id} is {cycle.status}): there is nothing to sell.")
+    if not in_flight and not _is_sellable(cycle, orders):
+        say(f"{symbol} holds {plain(cycle.quantity)} (cycle {cycle.id} is {cycle.status}): nothing to sell.")
         return 1
     say(f"{symbol} cycle {cycle.id} is {cycle.status} and holds {plain(cycle.quantity)}, ", end="")
     say(f"bought for ${cycle.bought_cost.quantize(CENT)} (average {plain(cycle.average_purchase_price)}).")
@@ -45,6 +45,13 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     tools.store.transaction(lambda tx: _wish(tx, tools, asset))
     say(_when_it_happens(tools, asset))
     return 0
+
+
+def _is_sellable(cycle: Cycle, orders: list[Order]) -> bool:
+    """By the exchange's rules as they were at the newest order: it need not answer for this."""
+    if not orders:
+        return False
+    return round_down(cycle.quantity, orders[-1].qty_increment) >= orders[-1].min_order_size
 
 
 def _wish(tx: Transaction, tools: Tools, asset: Asset) -> None:
