@@ -112,6 +112,7 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
     code, said = bot(rig, tmp_path, "adopt BTC/USD --price 90 --level 2 --yes")
     assert code == 0
     assert "holds    0.1995 -> 0.4995" in said
+    assert "next safety order   at an ask of 89.1\n" in said
     cycle = rig.cycle()
     assert (cycle.quantity, cycle.safety_orders) == (Decimal("0.4995"), 2)
     assert cycle.average_purchase_price == Decimal("94")
@@ -123,6 +124,14 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
     assert rig.orders()[-1].qty == Decimal("0.4995")
     rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="95.9"))
     assert rig.cycle().status is CycleStatus.COOLDOWN
+
+
+def test_adopting_warns_of_a_safety_order_that_is_due_at_once(rig: Rig, tmp_path: Path) -> None:
+    rig.deposit("0.3")
+    _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110")
+    assert "WARNING: the bid is 100, so it is bought at once" in said
+    _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110 --level 3")
+    assert "none is left" in said
 
 
 def test_adopting_into_a_cooldown_ends_it(rig: Rig, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from dca import ledger, lifecycle, outside
+from dca import ledger, lifecycle, outside, strategy
 from dca.errors import StartRefused
-from dca.model import Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
-from dca.operator.holdings import Holding, holding_of, insert, live, positive
+from dca.model import PRICE_STEP, Asset, Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
+from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
 from dca.operator.tools import Command, Tools
 from dca.outside import Trade
 from dca.store import Transaction
@@ -43,12 +43,29 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     say(f"  holds    {plain(holding.cycle.quantity)} -> {plain(after.quantity)}")
     say(f"  average  {plain(holding.cycle.average_purchase_price)} -> {plain(after.average_purchase_price)}")
     say(f"  safety orders used  {holding.cycle.safety_orders} -> {after.safety_orders}")
+    for line in _next_buy(tools, asset, after):
+        say(line)
     say(f"From then on the bot sells them with the rest, {plain(asset.take_profit_percent)} % above average.")
     if not tools.confirmed("Adopt?", yes=given.yes):
         return 1
     tools.store.transaction(lambda tx: adopt(tx, tools, holding, bought))
     say("Adopted.")
     return 0
+
+
+def _next_buy(tools: Tools, asset: Asset, after: Cycle) -> list[str]:
+    """Where the next safety order would be, which follows the price that the operator says."""
+    price = strategy.safety_price(asset, after)
+    if price is None:
+        return ["  next safety order   none is left"]
+    line = f"  next safety order   at an ask of {plain(price.quantize(PRICE_STEP))}"
+    bid = bid_of(tools, asset.asset_symbol)
+    if bid is not None and bid < price:
+        return [
+            line,
+            f"  WARNING: the bid is {plain(bid)}, so it is bought at once; a higher --level leaves fewer",
+        ]
+    return [line]
 
 
 def _row(
