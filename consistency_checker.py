@@ -5,13 +5,18 @@ import sys
 from dca import job
 from dca.checker import Checker
 from dca.job import Job
+from dca.review import review
 
 TIME_LIMIT_SECONDS = 280.0
 """It waits GONE_SECONDS between two looks at a position that seems to be gone."""
 
 
 def main(job: Job) -> None:
-    Checker(job).run()
+    try:
+        Checker(job).run()
+    finally:  # what kept it from its work may be what the mail is about
+        if not job.dry_run:
+            review(job.settings, job.clock)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from dca.heartbeat import Heartbeat
 from dca.inbox import ConfirmFee, Inboxes, Settle
 from dca.logs import Troubles, fact, warn
 from dca.model import Asset, Control, CycleStatus, LockKind, Order, OrderState, Snapshot
+from dca.neighbors import Neighbors
 from dca.ports import Transaction
 from dca.runtime import Context
 from dca.settings import Settings
@@ -35,6 +36,7 @@ SETTLE_SECONDS = 5.0
 """How often a live order is asked for, stream or not (promised: ten)."""
 FEES_SECONDS = 30.0
 RULES_SECONDS = 3600.0
+CARETAKERS_SECONDS = 60.0
 BEAT_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 AGAIN_SECONDS = 60.0
@@ -59,7 +61,9 @@ class Application:
         self._broker = Broker(self._settings.exchange)
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
         self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
+        self._neighbors = Neighbors(self._settings, self._store, self._troubles, self._clock)
         self._asked_at: dict[int, datetime] = {}
+        self._told: dict[str, Watch] = {}
         now = self._clock.monotonic()
         self._due = {"rules": now + RULES_SECONDS, "failures": now + GOOD_SECONDS}
         self._settle_now = False
@@ -159,6 +163,7 @@ class Application:
         self._regularly("fees", FEES_SECONDS, self._ask_for_fees)
         self._regularly("rules", RULES_SECONDS, self._read_rules)
         self._regularly("silence", SILENT_SECONDS / 3, self._probe_silence)
+        self._regularly("caretakers", CARETAKERS_SECONDS, self._neighbors.look)
         self._regularly("failures", RULES_SECONDS, self._failures.clear)
         self._regularly("beat", BEAT_SECONDS, self._beat)
 
@@ -213,6 +218,7 @@ class Application:
                 self._due.pop("refresh", None)
             self._put(asset, watches[asset.id])
         for symbol in self._desk.forget_others({asset.asset_symbol for asset in assets}):
+            self._told.pop(symbol, None)
             fact("asset", "removed", symbol=symbol)
         self._feed.set_symbols(self._desk.symbols())
 
@@ -224,16 +230,17 @@ class Application:
         fact("cycle", "begins", symbol=asset.asset_symbol)
 
     def _put(self, asset: Asset, read: Watch) -> None:
-        """Hand an asset to the desk, and tell what is new about it."""
+        """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""
         symbol = asset.asset_symbol
-        before = self._desk.watch(symbol)
+        before = self._told.get(symbol)
         self._desk.put(asset, read.cycle, read.open_orders, self._clock.now())
         after = self._desk.watch(symbol)
         assert after is not None
+        self._told[symbol] = after
         if before is None:
             fact("asset", "enabled" if asset.is_enabled else "disabled: no buys", symbol=symbol)
-        elif before.asset != asset:
-            changes = _changes(before.asset, asset)
+        elif before.asset != after.asset:
+            changes = _changes(before.asset, after.asset)
             if changes:
                 fact("asset", "changed", symbol=symbol, details=changes)
         if after.problem is not None and (before is None or before.problem != after.problem):

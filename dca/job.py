@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from dca import maintenance, runtime
 from dca.broker import Broker as AlpacaBroker
@@ -62,18 +63,32 @@ class Job:
 
 
 def run(
-    name: str, work: Callable[[Job], None], purpose: str | None, *, seconds: float = TIME_LIMIT_SECONDS
+    name: str,
+    work: Callable[[Job], None],
+    purpose: str | None,
+    *,
+    seconds: float = TIME_LIMIT_SECONDS,
+    needs_database: bool = True,
 ) -> int:
-    """Run a caretaker; returns its exit code: 0 done, 1 failed, 2 settings."""
+    """Run a caretaker; returns its exit code: 0 done, 1 failed, 2 settings.
+
+    One that does not need the database works first; its row is written after that, if it can be.
+    """
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=purpose)
     parser.add_argument("--dry-run", action="store_true", help="print what it would do, and do nothing")
     given = parser.parse_args()
-    return runtime.run(name, lambda context: _run(context, work, dry_run=given.dry_run), seconds=seconds)
+    return runtime.run(
+        name,
+        lambda context: _run(context, work, dry_run=given.dry_run, needs_database=needs_database),
+        seconds=seconds,
+    )
 
 
-def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool) -> None:
+def _run(
+    context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool, needs_database: bool
+) -> None:
     clock = SystemClock()
-    started = clock.monotonic()
+    started, started_at = clock.monotonic(), clock.now()
     with Store(context.settings.database) as store:
         job = Job(context=context, store=store, clock=clock, dry_run=dry_run)
         pause = maintenance.current(context.settings.state_dir, clock.now())
@@ -81,11 +96,11 @@ def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool
             fact("run", f"standing down until {pause.until:%Y-%m-%d %H:%M:%S} UTC", why=pause.why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # it may be what the maintenance is about
-                    run_id = _begin(job)
-                    _end(job, run_id, Result.STOOD_DOWN)
+                    _end(job, _begin(job, started_at), Result.STOOD_DOWN)
             return
-        store.check_schema()
-        run_id = 0 if dry_run else _begin(job)
+        if needs_database:
+            store.check_schema()
+        run_id = _begin(job, started_at) if needs_database and not dry_run else None
         result = Result.FAILED
         try:
             work(job)
@@ -101,11 +116,11 @@ def _run(context: runtime.Context, work: Callable[[Job], None], *, dry_run: bool
             fact("run", text, level=level, why=why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # what ended the run is told already
-                    _end(job, run_id, result)
+                    _end(job, _begin(job, started_at) if run_id is None else run_id, result)
 
 
-def _begin(job: Job) -> int:
-    return job.store.transaction(lambda tx: tx.begin_run(job.context.name, job.clock.now()))
+def _begin(job: Job, at: datetime) -> int:
+    return job.store.transaction(lambda tx: tx.begin_run(job.context.name, at))
 
 
 def _end(job: Job, run_id: int, result: Result) -> None:

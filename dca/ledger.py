@@ -82,7 +82,7 @@ def dollar_fee(value: Decimal) -> Decimal:
 def break_even_price(cost: Decimal, qty: Decimal) -> Decimal:
     """The price at which selling `qty` coins brings back `cost` dollars after the fee, rounded up.
 
-    The exact inverse of dollar_fee: the fee f of the proceeds cost + f is the smallest one that covers itself.
+    The exact inverse of dollar_fee: the fee f of the proceeds cost + f is the smallest that covers itself.
     """
     fee = round_up(cost * TAKER_FEE_RATE / (1 - TAKER_FEE_RATE), DOLLAR_FEE_STEP)
     return round_up((cost + fee) / qty, PRICE_STEP)

@@ -76,6 +76,17 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobHealth:
+    """A job's runs of some time, added up. `killed`: did not end in time, or still runs."""
+
+    job: str
+    runs: int
+    failed: int
+    killed: int
+    last_run_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """A command of the operator that changed something: a row of operator_actions."""
 
@@ -85,3 +96,17 @@ class Action:
     command: str
     asset_symbol: str | None
     effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What a database server says of itself. `utc` is its clock; `session_now` the same in our connection's
+    time zone; `user` as whom it took us."""
+
+    version: str
+    time_zone: str
+    system_time_zone: str
+    utc: datetime
+    session_now: datetime
+    flush_log_at_trx_commit: int
+    user: str

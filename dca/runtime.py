@@ -10,14 +10,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from dca import settings as settings_module
 from dca.errors import SettingsProblem, StartRefused, Unavailable
+from dca.log_files import LogFile
 from dca.logs import LineFormatter, fact
 from dca.settings import Settings
 
@@ -98,9 +99,9 @@ def _end_after(name: str, seconds: float) -> None:
 
 def _log_to(path: Path) -> None:
     """One file per script, and standard output unless that is the same file (cron's redirection)."""
-    file = WatchedFileHandler(path, encoding="utf-8", errors="replace")
+    file = LogFile(path)
     handlers: list[logging.Handler] = [file]
-    if not _is_stdout(path):
+    if not file.owns(1):
         handlers.append(logging.StreamHandler(sys.stdout))
     for handler in handlers:
         handler.setFormatter(LineFormatter())
@@ -112,13 +113,6 @@ def _log_to(path: Path) -> None:
     logging.raiseExceptions = False  # a full disk must not stop trading
 
 
-def _is_stdout(path: Path) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
-    except (OSError, ValueError):
-        return True  # nowhere to write to
-
-
 def _lock(path: Path) -> IO[str] | None:
     """Hold the script's lock for as long as the process lives; None if another one does."""
     file = path.open("a+", encoding="utf-8")
@@ -127,9 +121,9 @@ def _lock(path: Path) -> IO[str] | None:
     except BlockingIOError:
         file.close()
         return None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with suppress(OSError):  # a full disk: the lock is held all the same
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), f"{os.getpid()}\n".encode())
     return file
 
 

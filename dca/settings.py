@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -155,13 +155,31 @@ def load() -> Settings:
     Raises:
         SettingsProblem: with every problem there is.
     """
-    path = Path(os.environ.get("DCA_ENV_FILE") or ROOT / ".env")
+    path = env_file()
+    return parse(values_of(path) | dict(os.environ), env_file_mode=_mode_of(path))
+
+
+def env_file() -> Path:
+    """The file that the settings are in, whether there is one or not."""
+    return Path(os.environ.get("DCA_ENV_FILE") or ROOT / ".env")
+
+
+def values_of(path: Path) -> dict[str, str]:
+    """Names and values of a file like .env; none if there is no file.
+
+    Raises:
+        SettingsProblem: it cannot be read.
+    """
     try:
-        from_file = dotenv_values(path, encoding="utf-8-sig", interpolate=False)
+        found = dotenv_values(path, encoding="utf-8-sig", interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsProblem([f"{path} cannot be read: {error}"]) from error
-    values = {name: value or "" for name, value in from_file.items()} | dict(os.environ)
-    return parse(values, env_file_mode=_mode_of(path))
+    return {name: value or "" for name, value in found.items()}
+
+
+def from_environment(names: Iterable[str]) -> dict[str, str]:
+    """Those of the names that the process environment has."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def _mode_of(path: Path) -> int | None:

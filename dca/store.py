@@ -20,8 +20,9 @@ from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
 from dca.store_editing import Editing
 from dca.store_journal import Journal
+from dca.store_looks import Looks
 from dca.store_reports import Reports
-from dca.store_rows import columns, parameters, value_from
+from dca.store_rows import OPEN, columns, parameters, value_from
 
 R = TypeVar("R")
 
@@ -46,10 +47,9 @@ _SESSION = (
 _ASSET = ", ".join(columns(Asset))
 _CYCLE = ", ".join(columns(Cycle))
 _ORDER = ", ".join(columns(Order))
-_OPEN = "(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))"
 
 
-class Transaction(Journal, Editing, Reports):
+class Transaction(Journal, Editing, Reports, Looks):
     """What can be read and written inside one transaction. Lock order: control, cycle, orders."""
 
     def control(self) -> Control:
@@ -197,9 +197,7 @@ class Transaction(Journal, Editing, Reports):
 
     def open_orders(self) -> list[Order]:
         """Orders that may still fill, as far as we know. Not locked."""
-        return [
-            value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {_OPEN}")
-        ]
+        return [value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {OPEN}")]
 
     def known_ids(self, client_order_ids: list[str]) -> set[str]:
         """Which of these orders the ledger has."""
@@ -368,6 +366,11 @@ class Store:
                 f"the database {self._settings.name} has schema version {version}, newer than this "
                 f"program's {SCHEMA_VERSION}: update the program"
             )
+
+
+def has_c_extension() -> bool:
+    """Whether the connector's fast half was loaded; without it everything works, slower."""
+    return bool(mysql.connector.HAVE_CEXT)
 
 
 def _has_code(statement: str) -> bool:

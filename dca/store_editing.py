@@ -1,7 +1,23 @@
 """The part of store.Transaction with which the operator's commands change what the operator may change."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from dca.model import Mode
 from dca.store_statements import Statements
+
+SETTABLE = (
+    "asset_symbol",
+    "is_enabled",
+    "base_order_amount",
+    "safety_order_amount",
+    "max_safety_orders",
+    "safety_order_deviation",
+    "take_profit_percent",
+    "cooldown_period",
+    "buy_order_price_deviation_percent",
+)
+"""The columns of dca_assets that are the operator's."""
 
 
 class Editing(Statements):
@@ -10,3 +26,29 @@ class Editing(Statements):
     def set_mode(self, mode: Mode, reason: str) -> None:
         """Turn the kill switch."""
         self._write("UPDATE dca_control SET mode = %s, mode_reason = %s", [mode, reason[:300]])
+
+    def insert_asset(self, values: Mapping[str, Any]) -> int:
+        """Write a new row of dca_assets from its columns; returns its id.
+
+        Raises:
+            LostRace: there is a row of that pair.
+            BrokenRule: a value that the table does not take.
+        """
+        names = [name for name in SETTABLE if name in values]
+        marks = ", ".join(["%s"] * len(names))
+        self._write(
+            f"INSERT INTO dca_assets ({', '.join(names)}) VALUES ({marks})", [values[name] for name in names]
+        )
+        return int(self._cursor.lastrowid)
+
+    def change_asset(self, asset_id: int, values: Mapping[str, Any]) -> None:
+        """Change these columns of a row of dca_assets, and no other.
+
+        Raises:
+            BrokenRule: a value that the table does not take.
+        """
+        names = [name for name in SETTABLE if name in values]
+        assigned = ", ".join(f"{name} = %s" for name in names)
+        self._write(
+            f"UPDATE dca_assets SET {assigned} WHERE id = %s", [*(values[name] for name in names), asset_id]
+        )

@@ -1,8 +1,8 @@
 """The part of store.Transaction that keeps the records of operation: runs, incidents, mails, actions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from dca.records import Action, Finding, Incident, JobRun, Mail, Result
+from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, Result
 from dca.store_rows import columns, value_from
 from dca.store_statements import Statements
 
@@ -50,6 +50,30 @@ class Journal(Statements):
         rows = self._rows(f"SELECT {_RUN} FROM job_runs ORDER BY id LIMIT 1")
         return value_from(JobRun, rows[0]).started_at if rows else None
 
+    def run_starts_since(self, then: datetime) -> list[datetime]:
+        """When any job's runs began, oldest first."""
+        rows = self._rows("SELECT started_at FROM job_runs WHERE started_at > %s ORDER BY id", then)
+        return [row["started_at"].replace(tzinfo=UTC) for row in rows]
+
+    def job_health_since(self, then: datetime) -> list[JobHealth]:
+        """Each job's runs that began after then, added up, by name."""
+        rows = self._rows(
+            "SELECT job, COUNT(*) AS runs, CAST(SUM(result <=> 'failed') AS SIGNED) AS failed,"
+            " CAST(SUM(ended_at IS NULL) AS SIGNED) AS killed, MAX(started_at) AS last_run_at"
+            " FROM job_runs WHERE started_at > %s GROUP BY job ORDER BY job",
+            then,
+        )
+        return [
+            JobHealth(
+                job=row["job"],
+                runs=int(row["runs"]),
+                failed=int(row["failed"]),
+                killed=int(row["killed"]),
+                last_run_at=row["last_run_at"].replace(tzinfo=UTC),
+            )
+            for row in rows
+        ]
+
     def forget_before(self, then: datetime) -> int:
         """Drop runs, ended incidents and sent mails that are older; returns how many rows went."""
         return (
@@ -71,6 +95,32 @@ class Journal(Statements):
             f"SELECT {_INCIDENT} FROM incidents WHERE began_at > %s OR ended_at > %s ORDER BY id", then, then
         )
         return [value_from(Incident, row) for row in rows]
+
+    def incidents_ended_since(self, then: datetime) -> list[Incident]:
+        """Those that are over, oldest first."""
+        rows = self._rows(f"SELECT {_INCIDENT} FROM incidents WHERE ended_at > %s ORDER BY id", then)
+        return [value_from(Incident, row) for row in rows]
+
+    def put_incident(self, incident: Incident) -> None:
+        """Write a new incident as it is; its id is not looked at.
+
+        Raises:
+            LostRace: one of that name is open.
+        """
+        self._write(
+            "INSERT INTO incidents (name, kind, subject, evidence, began_at, seen_at, ended_at, mails)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                incident.name[:120],
+                incident.kind,
+                incident.subject[:200],
+                incident.evidence,
+                incident.began_at,
+                incident.seen_at,
+                incident.ended_at,
+                incident.mails,
+            ],
+        )
 
     def insert_incident(self, finding: Finding, now: datetime) -> None:
         """Raises:
@@ -103,6 +153,14 @@ class Journal(Statements):
             [name[:120], subject[:200], body, now],
         )
 
+    def put_sent_mail(self, name: str, subject: str, body: str, sent_at: datetime) -> None:
+        """Note a mail that went out while it could not be queued."""
+        self._write(
+            "INSERT INTO mails (name, subject, body, created_at, sent_at, tries)"
+            " VALUES (%s, %s, %s, %s, %s, 1)",
+            [name[:120], subject[:200], body, sent_at, sent_at],
+        )
+
     def unsent_mails(self) -> list[Mail]:
         """Oldest first."""
         rows = self._rows(f"SELECT {_MAIL} FROM mails WHERE sent_at IS NULL ORDER BY id")
@@ -110,6 +168,21 @@ class Journal(Statements):
 
     def mails_sent_since(self, then: datetime) -> int:
         return int(self._rows("SELECT COUNT(*) AS mails FROM mails WHERE sent_at > %s", then)[0]["mails"])
+
+    def sent_times_since(self, then: datetime) -> list[datetime]:
+        """When mails went out, oldest first; those that went together in one count once."""
+        rows = self._rows("SELECT DISTINCT sent_at FROM mails WHERE sent_at > %s ORDER BY sent_at", then)
+        return [row["sent_at"].replace(tzinfo=UTC) for row in rows]
+
+    def newest_mails(self, names: list[str]) -> dict[str, datetime]:
+        """When the newest mail of each of these names was queued."""
+        if not names:
+            return {}
+        marks = ", ".join(["%s"] * len(names))
+        rows = self._rows(
+            f"SELECT name, MAX(created_at) AS at FROM mails WHERE name IN ({marks}) GROUP BY name", *names
+        )
+        return {str(row["name"]): row["at"].replace(tzinfo=UTC) for row in rows}
 
     def last_mail(self, name: str) -> Mail | None:
         """The newest mail of that name, sent or not."""

@@ -1,7 +1,151 @@
 """The part of store.Transaction that reads what reports show. Nothing here is locked or changed."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
+from dca.store_rows import OPEN, T, value_from
 from dca.store_statements import Statements
+
+
+class Which(StrEnum):
+    """Which cycles a report is about."""
+
+    ALL = "all"
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+class By(StrEnum):
+    """What profits are added up by; days and months are UTC's."""
+
+    DAY = "day"
+    MONTH = "month"
+    ASSET = "asset"
+
+
+_BUY_FEE = "c.buy_fee_qty * c.average_purchase_price"
+
+# Read along the cycles' ids (STRAIGHT_JOIN), so that a page costs its rows and no sorting of the table.
+# The inner query is one look at the ledger's key (cycle_id, seq) per cycle that is shown.
+_CYCLES = f"""
+SELECT c.id, a.asset_symbol, c.status, c.created_at, c.completed_at, c.safety_orders, c.quantity,
+       c.average_purchase_price, c.bought_qty, c.bought_cost, c.buy_fee_qty, {_BUY_FEE} AS buy_fee_usd,
+       c.sold_qty, c.sold_proceeds, c.sell_fee, c.net_profit, c.problem,
+       (SELECT MIN(o.created_at) FROM dca_orders o
+         WHERE o.cycle_id = c.id AND o.side = 'buy' AND o.filled_qty > 0) AS first_buy_at
+  FROM dca_cycles c STRAIGHT_JOIN dca_assets a ON a.id = c.asset_id
+"""
+
+_ORDERS = """
+SELECT id, created_at, closed_at, cycle_id, symbol AS asset_symbol, purpose, level, side, order_type, qty,
+       limit_price, filled_qty, filled_avg_price, filled_value, fee_qty, fee_usd, fee_source, state,
+       exchange_status, client_order_id, exchange_order_id
+  FROM dca_orders
+"""
+
+_FILLS = """
+SELECT id, COALESCE(closed_at, created_at) AS at, cycle_id, symbol AS asset_symbol, side, purpose, filled_qty,
+       filled_avg_price, filled_value, fee_qty, fee_usd, client_order_id, exchange_order_id
+  FROM dca_orders
+"""
+
+_LIVE = {
+    Which.ALL: "TRUE",
+    Which.LIVE: "c.live_asset_id IS NOT NULL",
+    Which.CLOSED: "c.live_asset_id IS NULL",
+}
+
+_LABEL = {
+    By.DAY: "DATE_FORMAT(c.completed_at, '%Y-%m-%d')",
+    By.MONTH: "DATE_FORMAT(c.completed_at, '%Y-%m')",
+    By.ASSET: "a.asset_symbol",
+}
 
 
 class Reports(Statements):
     """Statements that only read, for people."""
+
+    def cycle_reports(self, asset_symbol: str | None, which: Which, limit: int) -> list[CycleReport]:
+        """The newest first."""
+        return self._reports(
+            CycleReport,
+            f"{_CYCLES} WHERE {_LIVE[which]} AND (%s IS NULL OR a.asset_symbol = %s)"
+            " ORDER BY c.id DESC LIMIT %s",
+            [asset_symbol, asset_symbol, limit],
+        )
+
+    def order_reports(self, asset_symbol: str | None, limit: int, *, only_open: bool) -> list[OrderReport]:
+        """The newest first."""
+        return self._reports(
+            OrderReport,
+            f"{_ORDERS} WHERE {OPEN if only_open else 'TRUE'} AND (%s IS NULL OR symbol = %s)"
+            " ORDER BY id DESC LIMIT %s",
+            [asset_symbol, asset_symbol, limit],
+        )
+
+    def profits(self, by: By) -> list[ProfitReport]:
+        """Completed cycles added up, in the order of the labels."""
+        label = _LABEL[by]
+        return self._reports(
+            ProfitReport,
+            f"SELECT {label} AS label, COUNT(*) AS cycles, SUM(c.bought_cost) AS bought,"
+            f" SUM(c.sold_proceeds) AS sold, SUM(c.sell_fee + {_BUY_FEE}) AS fees,"
+            " SUM(c.net_profit) AS net_profit"
+            " FROM dca_cycles c JOIN dca_assets a ON a.id = c.asset_id"
+            f" WHERE c.status = 'complete' GROUP BY {label} ORDER BY {label}",
+            [],
+        )
+
+    def profit_since(self, then: datetime | None) -> tuple[int, Decimal]:
+        """How many cycles were completed since then (None: ever), and their net profit in dollars."""
+        row = self._rows(
+            "SELECT COUNT(*) AS cycles, COALESCE(SUM(net_profit), 0) AS profit FROM dca_cycles"
+            " WHERE status = 'complete' AND (%s IS NULL OR completed_at >= %s)",
+            then,
+            then,
+        )[0]
+        return int(row["cycles"]), Decimal(row["profit"])
+
+    def cycles_without_mail(self, completed_after: datetime) -> list[CycleReport]:
+        """Completed cycles about which no mail was queued (mails.name 'cycle ID'), oldest first."""
+        return self._reports(
+            CycleReport,
+            f"{_CYCLES} WHERE c.status = 'complete' AND c.completed_at > %s"
+            " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.name = CONCAT('cycle ', c.id))"
+            " ORDER BY c.id",
+            [completed_after],
+        )
+
+    def cycles_after(self, last_id: int, limit: int) -> list[CycleReport]:
+        """A page of all cycles by id."""
+        return self._reports(
+            CycleReport, f"{_CYCLES} WHERE c.id > %s ORDER BY c.id LIMIT %s", [last_id, limit]
+        )
+
+    def orders_after(self, last_id: int, limit: int) -> list[OrderReport]:
+        """A page of all orders by id."""
+        return self._reports(OrderReport, f"{_ORDERS} WHERE id > %s ORDER BY id LIMIT %s", [last_id, limit])
+
+    def fills_after(self, last_id: int, limit: int) -> list[FillReport]:
+        """A page of all orders of which something was filled, by id."""
+        return self._reports(
+            FillReport,
+            f"{_FILLS} WHERE filled_qty > 0 AND id > %s ORDER BY id LIMIT %s",
+            [last_id, limit],
+        )
+
+    def count_cycles(self) -> dict[Which, int]:
+        """How many cycles there are, live and closed."""
+        row = self._rows("SELECT COUNT(*) AS cycles, COUNT(live_asset_id) AS live FROM dca_cycles")[0]
+        every, live = int(row["cycles"]), int(row["live"])
+        return {Which.ALL: every, Which.LIVE: live, Which.CLOSED: every - live}
+
+    def count_orders(self) -> int:
+        return int(self._rows("SELECT COUNT(*) AS orders FROM dca_orders")[0]["orders"])
+
+    def _reports(self, cls: type[T], sql: str, args: Sequence[Any]) -> list[T]:
+        return [value_from(cls, row) for row in self._rows(sql, *args)]

@@ -24,10 +24,29 @@ from dca.model import (
     Purpose,
     Side,
 )
-from dca.records import Action, Incident, IncidentKind, JobRun, Mail, Result
+from dca.records import Action, Incident, IncidentKind, JobRun, Mail, Result, Server
+from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
+
+OPEN = "(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))"
+"""Of dca_orders: those that may still fill, as far as we know."""
 
 Row = Mapping[str, Any]
-T = TypeVar("T", Asset, Cycle, Order, Control, JobRun, Incident, Mail, Action)
+T = TypeVar(
+    "T",
+    Asset,
+    Cycle,
+    Order,
+    Control,
+    JobRun,
+    Incident,
+    Mail,
+    Action,
+    Server,
+    CycleReport,
+    OrderReport,
+    FillReport,
+    ProfitReport,
+)
 
 _KINDS: dict[str, type[StrEnum] | type[bool]] = {
     "status": CycleStatus,

@@ -47,7 +47,8 @@ def steps(options: Options) -> list[Step]:
         Step(name="lint", command=("ruff", "check", ".", "bot")),
         Step(name="format", command=("ruff", "format", "--check", ".", "bot")),
         Step(name="types", command=("mypy", "--no-error-summary", ".")),
-        Step(name="tests", command=("pytest", "--durations=5", *slow, *options.pytest), database=True),
+        Step(name="tests", command=("pytest", "--numprocesses=3", "--durations=5", *slow, *options.pytest)),
+        Step(name="integration", command=("integration_test", "--local", "--quiet"), database=True),
         Step(name="demo", command=("demo", "--short")),
     ]
     if options.full:

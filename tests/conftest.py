@@ -78,7 +78,8 @@ class Server:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     path = os.environ.get("DCA_TEST_DB_SOCKET")
-    if path:
+    shared = "PYTEST_XDIST_WORKER" in os.environ  # some tests turn the server's own switches
+    if path and not shared:
         user, password = os.environ["DCA_TEST_DB_USER"], os.environ["DCA_TEST_DB_PASSWORD"]
         given = DatabaseSettings(
             host="localhost", port=3306, user=user, password=password, name="", socket=path
@@ -156,6 +157,7 @@ def private_server(folder: Path) -> Iterator[Server]:
                 "--no-defaults",
                 *(["--user=root"] if os.geteuid() == 0 else []),
                 f"--datadir={data}",
+                f"--tmpdir={folder}",  # a server that starts clears its tmpdir of others' temporary tables
                 f"--socket={path}",
                 f"--port={port}",
                 "--bind-address=127.0.0.1",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("dca", "paper_exchange", "demo", "launcher")
+PACKAGES = ("dca", "paper_exchange", "demo", "launcher", "integration")
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 SOURCES = sorted(
@@ -23,7 +23,10 @@ SOURCES = sorted(
 DCA = [file for file in SOURCES if file.is_relative_to(ROOT / "dca")]
 TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 
-PURE = ("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire")
+PURE = (
+    *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire"),
+    *("reporting", "operator/ladder", "records", "incidents", "digest"),
+)
 IMPURE_STDLIB = {
     *("asyncio", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil"),
     *("signal", "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid"),
@@ -31,15 +34,15 @@ IMPURE_STDLIB = {
 CLOCK_READERS = {"now", "utcnow", "today", "time", "time_ns", "gmtime", "localtime"}
 
 ONLY = {
-    "mysql": {"store.py"},
+    "mysql": {"store.py", "store_setup.py"},
     "alpaca": {"broker.py"},
     "requests": {"broker.py"},
     "asyncio": {"feed.py"},
     "websockets": {"feed.py"},
     "msgpack": {"feed.py"},
-    "dotenv": {"settings.py"},
+    "dotenv": {"settings.py", "env_file.py"},
 }
-"""Third parties, and the one file of dca that talks to each."""
+"""Third parties, and the file of dca that talks to each: of two, one reads and one makes."""
 APART = ("store", "broker", "feed", "alerts")
 """Never each other: they know the model and the errors, and what turns wire or rows into it."""
 
@@ -163,6 +166,19 @@ def test_what_judges_the_demo_shares_nothing_with_the_bot() -> None:
     for file in SOURCES:
         if file.is_relative_to(ROOT / "demo"):
             assert not tops(file) & {"dca", "paper_exchange", "tests"}, shown(file)
+
+
+def test_the_integration_test_stands_outside_the_bot() -> None:
+    """It shapes rows with the bot's own words; of the launcher it has the private database server."""
+    of_the_launcher = {"launcher.database.PrivateServer", "launcher.output.SetUpProblem"}
+    for file in SOURCES:
+        if file.is_relative_to(ROOT / "integration"):
+            assert not tops(file) & {"paper_exchange", "demo", "tests"}, shown(file)
+            taken = {name for name in imports(file) if name.split(".")[0] == "launcher"}
+            assert taken <= of_the_launcher | {"launcher.database", "launcher.output"}, shown(file)
+            assert not taken or file.name == "database.py", shown(file)
+        elif file.is_relative_to(ROOT / "dca"):
+            assert "integration" not in tops(file), shown(file)
 
 
 def test_one_broad_except_where_a_script_ends() -> None:

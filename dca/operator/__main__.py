@@ -1,6 +1,7 @@
 """./bot COMMAND: finds the command, and says in one line what went wrong."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     except DcaError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # ./bot orders | head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"\n{name}: stopped", file=sys.stderr)
         return 130

@@ -1,5 +1,262 @@
 """./bot cycles, orders, profit, export."""
 
-from dca.operator.tools import Command
+import argparse
+from collections.abc import Sequence
+from decimal import Decimal
 
-COMMANDS: dict[str, Command] = {}
+from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side
+from dca.operator import export, layout
+from dca.operator.assets import NO_ASSET
+from dca.operator.tools import Command, Tools
+from dca.reporting import CycleReport, OrderReport, ProfitReport
+from dca.store_reports import By, Which
+
+DEFAULT_LAST = 20
+
+
+def _last(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rows, from 1")
+    return min(value, 1_000_000_000)
+
+
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("symbol", metavar="PAIR", nargs="?", help="only this asset's, like BTC/USD")
+    parser.add_argument(
+        "--last", metavar="N", type=_last, default=DEFAULT_LAST, help=f"how many (default {DEFAULT_LAST})"
+    )
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _symbol(given: argparse.Namespace, tools: Tools) -> str | None:
+    return None if given.symbol is None else tools.asset(given.symbol).asset_symbol
+
+
+def _cycles_arguments(parser: argparse.ArgumentParser) -> None:
+    _list_arguments(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--live", dest="which", action="store_const", const=Which.LIVE, help="only live ones")
+    which.add_argument(
+        "--closed", dest="which", action="store_const", const=Which.CLOSED, help="only those that have ended"
+    )
+    parser.set_defaults(which=Which.ALL)
+
+
+def _cycles(given: argparse.Namespace, tools: Tools) -> int:
+    symbol = _symbol(given, tools)
+    found = tools.store.transaction(lambda tx: tx.cycle_reports(symbol, given.which, given.last))
+    if given.json:
+        now = tools.clock.now()
+        layout.print_json(
+            [
+                layout.record(
+                    cycle,
+                    fees_usd=cycle.fees_usd,
+                    profit_percent=cycle.profit_percent,
+                    seconds=cycle.lasted(now),
+                )
+                for cycle in found
+            ]
+        )
+    elif not found:
+        layout.tell(tools.console, _no_cycles(tools, symbol, given.which))
+    else:
+        _show_cycles(tools, found)
+    return 0
+
+
+def _no_cycles(tools: Tools, symbol: str | None, which: Which) -> str:
+    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_cycles()))
+    if not assets:
+        return NO_ASSET
+    kind = "" if which is Which.ALL else f"{which} "
+    of = "" if symbol is None else f" of {symbol}"
+    if count[Which.ALL]:
+        return (
+            f"There is no {kind}cycle{of} yet; in all there are {count[Which.LIVE]} live and "
+            f"{count[Which.CLOSED]} closed: ./bot cycles shows them."
+        )
+    return f"There is no {kind}cycle{of} yet: main_app begins one for each enabled asset when it runs."
+
+
+def _show_cycles(tools: Tools, found: Sequence[CycleReport]) -> None:
+    now = tools.clock.now()
+    names = ["lasted", "S.O.", "bought $", "sold $", "fees $", "profit $", "%"]
+    made = layout.table(["cycle", "asset", "status", "began", "ended"], names)
+    for cycle in found:
+        complete = cycle.status is CycleStatus.COMPLETE
+        made.add_row(
+            str(cycle.id),
+            cycle.asset_symbol,
+            cycle.status,
+            layout.when(cycle.first_buy_at, now),
+            layout.when(cycle.completed_at, now),
+            layout.span(cycle.lasted(now)),
+            str(cycle.safety_orders),
+            layout.round_dollars(cycle.bought_cost),
+            layout.round_dollars(cycle.sold_proceeds),
+            layout.round_dollars(cycle.fees_usd, cents_below=1000),
+            layout.round_dollars(cycle.net_profit if complete else None),
+            layout.percent(cycle.profit_percent),
+            style="dim" if cycle.status is CycleStatus.ERROR else None,
+        )
+    layout.show(tools.console, made)
+    for cycle in found:
+        if cycle.problem is not None:
+            layout.tell(tools.console, f"{cycle.id} {cycle.asset_symbol}: {cycle.problem}", "yellow")
+    layout.tell(
+        tools.console,
+        "Times are UTC; a cycle begins with its first buy. S.O.: safety orders bought. Fees: the dollars "
+        "taken from sales, and the coins taken from buys at the average they were bought for. Profit is "
+        "after all fees.",
+    )
+
+
+def _orders_arguments(parser: argparse.ArgumentParser) -> None:
+    _list_arguments(parser)
+    parser.add_argument("--open", action="store_true", help="only those that may still fill")
+
+
+def _orders(given: argparse.Namespace, tools: Tools) -> int:
+    symbol = _symbol(given, tools)
+    found = tools.store.transaction(lambda tx: tx.order_reports(symbol, given.last, only_open=given.open))
+    if given.json:
+        layout.print_json([layout.record(order) for order in found])
+    elif not found:
+        layout.tell(tools.console, _no_orders(tools, symbol, only_open=given.open))
+    else:
+        _show_orders(tools, found)
+    return 0
+
+
+def _no_orders(tools: Tools, symbol: str | None, *, only_open: bool) -> str:
+    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_orders()))
+    if not assets:
+        return NO_ASSET
+    of = "" if symbol is None else f" of {symbol}"
+    if only_open:
+        return f"No order{of} is open; in all there are {count}: ./bot orders shows them."
+    return f"There is no order{of} yet: main_app places the first one when it runs and the price is known."
+
+
+def _show_orders(tools: Tools, found: Sequence[OrderReport]) -> None:
+    """Two lines an order: all of it has to fit."""
+    now = tools.clock.now()
+    names = ["qty\nlimit", "filled\naverage", "value $\nfee"]
+    made = layout.table(
+        ["placed\nclient order id", "asset\ncycle", "order\n"], names, after=["state\nexchange says"]
+    )
+    for order in found:
+        made.add_row(
+            f"{layout.when(order.created_at, now, seconds=True)}\n{order.client_order_id}",
+            f"{order.asset_symbol}\n{order.cycle_id}",
+            f"{order.side}\n{_purpose(order)}",
+            f"{layout.coins(order.qty)}\n{_limit(order)}",
+            f"{layout.coins(order.filled_qty)}\n{layout.price(order.filled_avg_price)}",
+            f"{layout.dollars(order.filled_value)}\n{_fee(order)}",
+            f"{order.state}\n{order.exchange_status or layout.NONE}",
+        )
+    layout.show(tools.console, made)
+    layout.tell(
+        tools.console, "Times are UTC. The fee of a buy is taken in coins, that of a sale in dollars."
+    )
+
+
+def _purpose(order: OrderReport) -> str:
+    name = order.purpose.replace("_", "-")
+    return f"{name} {order.level}" if order.purpose is Purpose.SAFETY else name
+
+
+def _limit(order: OrderReport) -> str:
+    return "market" if order.limit_price is None else layout.price(order.limit_price)
+
+
+def _fee(order: OrderReport) -> str:
+    if order.filled_qty == 0:
+        return layout.NONE
+    return layout.coins(order.fee_qty) if order.side is Side.BUY else f"${layout.dollars(order.fee_usd)}"
+
+
+def _profit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by", choices=[by.value for by in By], default=By.DAY.value, help="default day; all are UTC"
+    )
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _profit(given: argparse.Namespace, tools: Tools) -> int:
+    by = By(given.by)
+    found = tools.store.transaction(lambda tx: tx.profits(by))
+    total = total_of(found)
+    if given.json:
+        rows = [layout.record(row) for row in found]
+        layout.print_json({"by": by.value, "rows": rows, "total": layout.record(total)})
+    elif not found:
+        layout.tell(tools.console, _no_profit(tools))
+    else:
+        _show_profit(tools, by, found, total)
+    return 0
+
+
+def total_of(rows: Sequence[ProfitReport]) -> ProfitReport:
+    return ProfitReport(
+        label="total",
+        cycles=sum(row.cycles for row in rows),
+        bought=sum((row.bought for row in rows), ZERO),
+        sold=sum((row.sold for row in rows), ZERO),
+        fees=sum((row.fees for row in rows), ZERO),
+        net_profit=sum((row.net_profit for row in rows), ZERO),
+    )
+
+
+def _no_profit(tools: Tools) -> str:
+    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_cycles()))
+    if not assets:
+        return NO_ASSET
+    return (
+        f"No cycle is complete yet, so nothing is won or lost; {count[Which.LIVE]} live: ./bot cycles --live."
+    )
+
+
+def _show_profit(tools: Tools, by: By, rows: Sequence[ProfitReport], total: ProfitReport) -> None:
+    made = layout.table([by.value], ["cycles", "bought $", "sold $", "fees $", "net profit $", "% of bought"])
+    for row in rows:
+        made.add_row(*_profit_cells(row), end_section=row is rows[-1])
+    made.add_row(*_profit_cells(total), style="bold")
+    layout.show(tools.console, made)
+    layout.tell(
+        tools.console,
+        "Completed cycles by the UTC time of their sale. Net profit is after all fees; fees taken in coins "
+        "are valued at the average they were bought for.",
+    )
+
+
+def _profit_cells(row: ProfitReport) -> list[str]:
+    share: Decimal | None = row.net_profit * HUNDRED / row.bought if row.bought else None
+    return [
+        row.label,
+        f"{row.cycles:,}",
+        layout.dollars(row.bought),
+        layout.dollars(row.sold),
+        layout.dollars(row.fees),
+        layout.dollars(row.net_profit),
+        layout.percent(share),
+    ]
+
+
+COMMANDS: dict[str, Command] = {
+    "cycles": Command(
+        help="cycles and what they earned, newest first", add_arguments=_cycles_arguments, run=_cycles
+    ),
+    "orders": Command(help="orders, newest first", add_arguments=_orders_arguments, run=_orders),
+    "profit": Command(
+        help="net profit of completed cycles by day, month or asset",
+        add_arguments=_profit_arguments,
+        run=_profit,
+    ),
+    "export": export.COMMAND,
+}

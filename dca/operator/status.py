@@ -1,5 +1,324 @@
-"""./bot status, why."""
+"""./bot status: one screen of what every asset is doing, and whether everything is alive."""
 
-from dca.operator.tools import Command
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
-COMMANDS: dict[str, Command] = {}
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from dca.errors import DcaError
+from dca.health import BEAT_LIMIT
+from dca.model import ZERO, CycleStatus, Mode
+from dca.operator import layout, rows, staleness
+from dca.operator.assets import NO_ASSET
+from dca.operator.overview import Eye, Overview
+from dca.operator.rows import Row
+from dca.operator.staleness import Caretaker
+from dca.operator.tools import Command, Tools
+from dca.records import Result
+from dca.settings import Venue
+
+WATCH_SECONDS = 2.0
+LEAST_WATCH_SECONDS = 0.2
+_VENUE_STYLE = {Venue.LIVE: "bold white on red", Venue.PAPER: "bold", Venue.LOCAL: "bold"}
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="everything, for programs")
+    how.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        nargs="?",
+        type=_seconds,
+        const=WATCH_SECONDS,
+        help=f"again and again (default every {WATCH_SECONDS:g} s), until Ctrl-C",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not LEAST_WATCH_SECONDS <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, from {LEAST_WATCH_SECONDS}")
+    return value
+
+
+def _run(given: argparse.Namespace, tools: Tools) -> int:
+    eye = Eye(tools)
+    if given.watch is not None:
+        return _watch(eye, tools, given.watch)
+    look = eye.look()
+    if given.json:
+        layout.print_json(as_json(look))
+    else:
+        tools.console.print(screen(look, tools.console))
+    return 1 if staleness.troubles(look) else 0
+
+
+def _watch(eye: Eye, tools: Tools, seconds: float) -> int:
+    """Ends with Ctrl-C, which is no failure."""
+    try:
+        if not sys.stdout.isatty():
+            while True:
+                tools.console.print(_screen_or_why_not(eye, tools.console))
+                time.sleep(seconds)
+        with Live(console=tools.console, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+            while True:
+                live.update(_screen_or_why_not(eye, tools.console), refresh=True)
+                time.sleep(seconds)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _screen_or_why_not(eye: Eye, console: Console) -> RenderableType:
+    try:
+        return screen(eye.look(), console)
+    except DcaError as error:
+        return Text(f"status: {error}", style="red")
+
+
+# ---- the screen --------------------------------------------------------------------------------------------
+
+
+def screen(look: Overview, console: Console) -> RenderableType:
+    """All of it, 100 columns wide at the most."""
+    found = rows.rows(look)
+    parts: list[RenderableType] = [*_header(look), Text()]
+    parts.append(layout.fit(console, _table(found, look.now)) if found else Text(NO_ASSET))
+    parts += [Text(), *_footnotes(look, found)]
+    return Group(*parts)
+
+
+def _header(look: Overview) -> Iterator[RenderableType]:
+    title = Text.assemble((f" {look.venue.value} ", _VENUE_STYLE[look.venue]), "  ", _about_mode(look))
+    title.append(f"   {look.now:%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    yield title
+    if look.maintenance is not None:
+        pause = look.maintenance
+        words = f"maintenance until {pause.until:%m-%d %H:%M} UTC, by {pause.who}: {pause.why}"
+        yield Text(words, style="yellow")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column()
+    for name, text in _facts(look):
+        grid.add_row(name, text)
+    yield grid
+
+
+def _about_mode(look: Overview) -> Text:
+    control = look.books.control
+    if control.mode is Mode.RUN:
+        return Text("trading")
+    what = "no buys" if control.mode is Mode.EXITS_ONLY else "no orders"
+    return Text(f"{control.mode}: {what} ({control.mode_reason or 'no reason given'})", style="yellow")
+
+
+def _facts(look: Overview) -> Iterator[tuple[str, Text]]:
+    yield "main app", _about_main_app(look)
+    yield "streams", _about_streams(look)
+    yield "caretakers", _about_caretakers(look)
+    yield "mail", _about_mail(look)
+    incidents = look.books.incidents
+    yield "incidents", Text(f"{len(incidents)} open" if incidents else "none open")
+
+
+def _about_main_app(look: Overview) -> Text:
+    beat, words = look.beat, []
+    if not look.is_running:
+        last = "" if beat is None else f", last beat {_ago(beat.beat_at, look.now)}"
+        return Text(f"not running{last}", style="" if look.maintenance is not None else "red")
+    if beat is None:
+        return Text("running, no beat yet", style="red")
+    words = [
+        f"up {layout.span(look.now - beat.started_at)} since {layout.when(beat.started_at, look.now)} UTC",
+        f"beat {_ago(beat.beat_at, look.now)}",
+        f"settled {_ago(beat.last_settle_at, look.now)}",
+    ]
+    if beat.troubles:
+        words.append("does not work: " + ", ".join(beat.troubles))
+    late = look.now - beat.beat_at > BEAT_LIMIT
+    return Text(", ".join(words), style="red" if late else "yellow" if beat.troubles else "")
+
+
+def _about_streams(look: Overview) -> Text:
+    beat = look.beat
+    if beat is None or not look.is_running:
+        return Text("-")
+    quotes = Text(f"newest quote {_ago(beat.last_quote_at, look.now)}")
+    if not beat.quotes_connected:
+        quotes = Text("quotes not connected", style="red")
+    elif staleness.quotes_are_silent(look):
+        quotes.stylize("red")
+    orders = Text(f"order update {_ago(beat.last_order_update_at, look.now)}")
+    if not beat.orders_connected:
+        orders = Text("order updates not connected", style="red")
+    return Text(", ").join([quotes, orders])
+
+
+def _about_caretakers(look: Overview) -> Text:
+    return Text(", ").join([_caretaker(each, look) for each in staleness.caretakers(look.books, look.now)])
+
+
+def _caretaker(each: Caretaker, look: Overview) -> Text:
+    short = each.name.removesuffix("_manager").removesuffix("_checker")
+    if each.last_run_at is None:
+        return Text(f"{short} never", style="red" if each.is_overdue and look.maintenance is None else "")
+    result = "" if each.result is None or each.result is Result.DONE else f" ({each.result})"
+    red = each.is_overdue and look.maintenance is None
+    style = "red" if red else "yellow" if each.result is Result.FAILED else ""
+    return Text(f"{short} {_ago(each.last_run_at, look.now)}{result.replace('_', ' ')}", style=style)
+
+
+def _about_mail(look: Overview) -> Text:
+    if look.mail_to is None:
+        return Text("off (ALERT_EMAIL_* in .env)", style="yellow")
+    last = look.books.last_mail
+    sent = "none sent yet" if last is None else f"last sent {_ago(last.sent_at, look.now)}: {last.subject}"
+    unsent = look.books.unsent_mails
+    waiting = f", {unsent} waiting to be sent" if unsent else ""
+    return Text(f"on, {sent}{waiting}", style="yellow" if unsent else "", overflow="ellipsis", no_wrap=True)
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{layout.span(now - at)} ago"
+
+
+_HEADS = (
+    "held\naverage",
+    "bid\nbreak-even",
+    "profit $\n%",
+    "safety\nage",
+    "next buy\n%",
+    "take-profit\n%",
+    "spent $\nat most $",
+)
+
+
+def _table(found: list[Row], now: datetime) -> Table:
+    made = layout.table(["asset\nstatus"], _HEADS)
+    for column in made.columns:
+        column.vertical = "top"
+    for row in found:
+        made.add_row(*_cells(row, now))
+    return made
+
+
+def _cells(row: Row, now: datetime) -> list[Text | str]:
+    age = None if row.cycle_began_at is None else now - row.cycle_began_at
+    return [
+        _name(row),
+        f"{layout.coins(row.quantity) if row.quantity else layout.NONE}\n"
+        f"{layout.price(row.average_purchase_price)}",
+        f"{layout.price(row.bid)}\n{layout.price(row.break_even_price)}",
+        _profit(row),
+        f"{row.safety_orders}/{row.max_safety_orders}\n{layout.span(age)}",
+        "at once" if row.buys_at_once else _with_distance(row.next_buy_price, row.next_buy_distance_percent),
+        _with_distance(row.take_profit_price, row.take_profit_distance_percent),
+        f"{layout.round_dollars(row.spent)}\n{layout.round_dollars(row.worst_case)}",
+    ]
+
+
+def _name(row: Row) -> Text:
+    status = "no cycle" if row.status is None else row.status.value
+    style = ""
+    if row.lock_reason is not None:
+        status, style = "LOCKED", "red"
+    elif row.exit_requested:
+        status, style = "to be sold", "yellow"
+    elif not row.is_enabled:
+        calm = row.status in {None, CycleStatus.WATCHING}
+        status, style = "disabled" if calm else f"{status}, off", "dim"
+    return Text.assemble((row.asset_symbol, "bold"), "\n", (status, style))
+
+
+def _profit(row: Row) -> Text:
+    amount, share = row.unrealized_profit, row.unrealized_profit_percent
+    words = f"{layout.round_dollars(amount)}\n{layout.percent(share)}"
+    return Text(words, style="" if amount is None else "green" if amount >= ZERO else "red")
+
+
+def _with_distance(price: Decimal | None, percent: Decimal | None) -> str:
+    moved = layout.NONE if percent is None else f"{percent:+,.2f}"
+    return layout.price(price) if price is None else f"{layout.price(price)}\n{moved}"
+
+
+def _footnotes(look: Overview, found: list[Row]) -> Iterator[RenderableType]:
+    if look.market.trouble is not None:
+        yield Text(f"The exchange does not answer, so no bids are known: {look.market.trouble}", "yellow")
+    for row in found:
+        for line in _about(row, look.now):
+            yield Text(f"{row.asset_symbol}: {line}")
+    wrong = staleness.troubles(look)
+    for trouble in wrong:
+        yield Text(f"WRONG: {trouble}", "red")
+    if not wrong:
+        yield Text("All is well.", "green")
+
+
+def _about(row: Row, now: datetime) -> Iterator[str]:
+    if row.order_in_flight is not None:
+        yield f"in flight: {row.order_in_flight}"
+    if row.status is CycleStatus.COOLDOWN:
+        ends = row.cooldown_ends_at
+        until = (
+            "now" if ends is None or ends <= now else f"until {ends:%H:%M:%S} UTC ({layout.span(ends - now)})"
+        )
+        yield f"rests {until}, or until the next-buy price"
+    if row.problem is not None:
+        yield f"last problem: {row.problem}"
+
+
+# ---- for programs ------------------------------------------------------------------------------------------
+
+
+def as_json(look: Overview) -> dict[str, Any]:
+    """Everything on the screen and more; names are stable, amounts are text, times ISO with Z."""
+    control, beat, books = look.books.control, look.beat, look.books
+    wrong = staleness.troubles(look)
+    return {
+        "at": layout.iso(look.now),
+        "ok": not wrong,
+        "wrong": wrong,
+        "venue": look.venue.value,
+        "mode": control.mode.value,
+        "mode_reason": control.mode_reason,
+        "maintenance": None if look.maintenance is None else layout.record(look.maintenance),
+        "main_app": {
+            "is_running": look.is_running,
+            "beat": None if beat is None else layout.record(beat),
+        },
+        "caretakers": [layout.record(each) for each in staleness.caretakers(books, look.now)],
+        "mail": {
+            "is_on": look.mail_to is not None,
+            "last_sent_at": None if books.last_mail is None else layout.plain_value(books.last_mail.sent_at),
+            "last_subject": None if books.last_mail is None else books.last_mail.subject,
+            "unsent": books.unsent_mails,
+        },
+        "incidents": [layout.record(each) for each in books.incidents],
+        "exchange_trouble": look.market.trouble,
+        "assets": [_row_as_json(row, look.now) for row in rows.rows(look)],
+    }
+
+
+def _row_as_json(row: Row, now: datetime) -> dict[str, Any]:
+    age = None if row.cycle_began_at is None else (now - row.cycle_began_at) // timedelta(seconds=1)
+    return layout.record(row, cycle_age_seconds=age)
+
+
+COMMANDS: dict[str, Command] = {
+    "status": Command(
+        help="one screen: what every asset is doing, and whether everything is alive",
+        add_arguments=_arguments,
+        run=_run,
+    )
+}

@@ -76,7 +76,7 @@ class Tools:
         if not sys.stdin.isatty():
             self.console.print(f"{question} Not a terminal: give --yes to do it.")
             return False
-        return self.console.input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        return self.console.input(f"{question} [y/N] ", markup=False).strip().lower() in {"y", "yes"}
 
     def note(self, tx: Transaction, asset_symbol: str | None, effect: str) -> None:
         """Write the audit row, in the transaction that does the thing."""

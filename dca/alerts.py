@@ -1,0 +1,321 @@
+"""Mail by real SMTP, with one deadline over all of it: a server that hangs costs seconds, never a restart.
+
+Nothing here knows the database. The password is in no error and no line: what a server says back may echo it.
+"""
+
+import base64
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, getaddresses
+
+from dca.records import Mail
+from dca.settings import EmailSettings, is_loopback
+
+DEADLINE_SECONDS = 10.0
+"""For connecting and sending everything in hand: the whole of it, not each wait."""
+TLS_PORT = 465
+BUDGET = 10
+"""Mails an hour, over all processes."""
+HOUR = timedelta(hours=1)
+SINGLES = 6
+"""So many go out one by one; the rest of the budget is for mails that carry all that wait."""
+BUNDLE_EVERY = timedelta(minutes=10)
+MOST_BUNDLED = 200
+LONGEST_ERROR = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as it goes out. `id` makes the Message-ID: the same letter sent twice is known as one."""
+
+    id: str
+    subject: str
+    body: str
+    mails: tuple[Mail, ...] = ()
+    """The rows that it delivers."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What came of it. `steps` are for people; `errors` has an entry per letter that was tried, None where
+    the server took it."""
+
+    steps: list[str] = field(default_factory=list)
+    errors: list[str | None] = field(default_factory=list)
+    trouble: str | None = None
+    """Why it ended before all letters were tried."""
+
+
+# ---- what to send (pure) -----------------------------------------------------------------------------------
+
+
+def plan(waiting: Sequence[Mail], sent_at: Sequence[datetime], now: datetime) -> list[Letter]:
+    """What may go out now, oldest first. `sent_at`: when letters went out lately.
+
+    The first SINGLES of an hour go one by one; after that one letter every BUNDLE_EVERY carries all that
+    wait, so nothing waits for long and nothing is dropped.
+    """
+    recent = [at for at in sent_at if timedelta(0) <= now - at < HOUR]
+    if not waiting or len(recent) >= BUDGET:
+        return []
+    singles = max(0, SINGLES - len(recent))
+    if len(waiting) <= singles:
+        return [_single(mail) for mail in waiting]
+    if singles:
+        head, tail = waiting[: singles - 1], waiting[singles - 1 :]
+        return [*(_single(mail) for mail in head), _bundle(tail)]
+    if now - max(recent) < BUNDLE_EVERY:
+        return []
+    return [_bundle(waiting)]
+
+
+def _single(mail: Mail) -> Letter:
+    return Letter(id=_id(mail), subject=mail.subject, body=mail.body, mails=(mail,))
+
+
+def _bundle(waiting: Sequence[Mail]) -> Letter:
+    mails = tuple(waiting[:MOST_BUNDLED])
+    if len(mails) == 1:
+        return _single(mails[0])
+    first = mails[0].subject
+    venue = first[: first.index("]") + 1] if first.startswith("[") and "]" in first else ""
+    head = [
+        f"{len(mails)} mails in one, oldest first: there is a limit of {BUDGET} mails an hour.",
+        "",
+        *(f"{number}. {mail.subject}" for number, mail in enumerate(mails, 1)),
+    ]
+    parts = [
+        f"---- {number} of {len(mails)}, written at {mail.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
+        f"{mail.subject}\n\n{mail.body}"
+        for number, mail in enumerate(mails, 1)
+    ]
+    return Letter(
+        id=f"{_id(mails[0])}-{mails[-1].id}",
+        subject=f"{venue} {len(mails)} mails in one".strip(),
+        body="\n\n".join(["\n".join(head), *parts]),
+        mails=mails,
+    )
+
+
+def _id(mail: Mail) -> str:
+    return f"{mail.id}-{mail.created_at:%Y%m%d%H%M%S%f}"
+
+
+def message(letter: Letter, email: EmailSettings, now: datetime) -> EmailMessage:
+    """The mail as it goes over the wire. Header fields have one line, whatever they were made of."""
+    made = EmailMessage(policy=SMTP)
+    made["From"] = _one_line(email.sender)
+    made["To"] = _one_line(email.receiver)
+    made["Subject"] = _one_line(letter.subject)
+    made["Date"] = format_datetime(now)
+    addresses = getaddresses([email.sender])
+    domain = addresses[0][1].rpartition("@")[2] if addresses else ""
+    made["Message-ID"] = f"<dca-{letter.id}@{domain or 'localhost'}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(letter.body, charset="utf-8", cte="quoted-printable")
+    return made
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+# ---- sending -----------------------------------------------------------------------------------------------
+
+
+def deliver(
+    letters: Sequence[Letter],
+    email: EmailSettings,
+    now: datetime,
+    *,
+    seconds: float = DEADLINE_SECONDS,
+    trust: ssl.SSLContext | None = None,
+    tls_port: int = TLS_PORT,
+) -> Delivery:
+    """Send letters, within `seconds` in all. Never raises for what a server or a network does.
+
+    `trust` takes the place of the system's certificates; at `tls_port` TLS is spoken from the start.
+    """
+    starts_with_tls = email.smtp_port == tls_port
+    line = _Line(seconds, trust or ssl.create_default_context(), tls=starts_with_tls)
+    courier = _Courier(letters, email, now, seconds, line)
+    thread = threading.Thread(target=courier.run, name="mail", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return courier.ended()
+
+
+class _Line(smtplib.SMTP):
+    """An SMTP connection that can be cut from outside, whatever it waits for."""
+
+    def __init__(self, seconds: float, trust: ssl.SSLContext, *, tls: bool) -> None:
+        self.trust = trust
+        self.starts_with_tls = tls
+        self._wire: socket.socket | None = None
+        self._is_cut = False
+        super().__init__(timeout=seconds)
+
+    # What smtplib calls to connect; SMTP_SSL does the same.
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        wire = socket.create_connection((host, port), timeout)
+        self._wire = wire.dup()
+        if self._is_cut:  # the name took too long to look up
+            wire.close()
+            raise TimeoutError
+        self._host = host  # what the certificate is compared with, here and by starttls()
+        return self.trust.wrap_socket(wire, server_hostname=host) if self.starts_with_tls else wire
+
+    def cut(self) -> None:
+        """End it: whoever waits for the server gets an error at once."""
+        self._is_cut = True
+        if self._wire is not None:
+            with suppress(OSError):
+                self._wire.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        super().close()
+        if self._wire is not None:
+            self._wire.close()
+
+
+class _Courier:
+    """Runs in a thread of its own: a server that trickles bytes keeps every single wait short."""
+
+    def __init__(
+        self,
+        letters: Sequence[Letter],
+        email: EmailSettings,
+        now: datetime,
+        seconds: float,
+        line: _Line,
+    ) -> None:
+        self._letters = letters
+        self._email = email
+        self._now = now
+        self._seconds = seconds
+        self._line = line
+        self._lock = threading.Lock()
+        self._over = False
+        self._done = Delivery()
+
+    def run(self) -> None:
+        line = self._line
+        try:
+            self._open(line)
+            for letter in self._letters:
+                self._send(line, letter)
+            with suppress(smtplib.SMTPException, OSError):
+                line.quit()
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            self._note_trouble(said(error, self._email))
+        finally:
+            line.close()
+            self._over = True
+
+    def ended(self) -> Delivery:
+        """What came of it until now; what still goes on is cut off, and counts as not sent."""
+        with self._lock:
+            if not self._over:
+                self._line.cut()
+                if self._done.trouble is None and len(self._done.errors) < len(self._letters):
+                    self._done.trouble = (
+                        f"no end within {self._seconds:g} s: the server is too slow, or hangs"
+                    )
+                self._over = True
+            return Delivery(
+                steps=list(self._done.steps), errors=list(self._done.errors), trouble=self._done.trouble
+            )
+
+    def _open(self, line: _Line) -> None:
+        email = self._email
+        code, words = line.connect(email.smtp_server, email.smtp_port)
+        if code != 220:
+            raise smtplib.SMTPResponseException(code, words)
+        self._step(f"connected to {email.smtp_server}, port {email.smtp_port}")
+        line.ehlo_or_helo_if_needed()
+        if line.starts_with_tls:
+            self._step("encrypted by TLS from the start")
+        elif line.has_extn("starttls"):
+            line.starttls(context=line.trust)
+            line.ehlo()
+            self._step("encrypted by STARTTLS")
+        elif is_loopback(email.smtp_server):
+            self._step("not encrypted: the server is on this machine and offers no STARTTLS")
+        else:
+            raise smtplib.SMTPNotSupportedError("the server offers no STARTTLS, and nothing is sent without")
+        if email.smtp_user is not None:
+            line.login(email.smtp_user, email.smtp_password or "")
+            self._step(f"logged in as {email.smtp_user}")
+
+    def _send(self, line: _Line, letter: Letter) -> None:
+        """One that is refused keeps none of the others back."""
+        error: str | None = None
+        try:
+            refused = line.send_message(message(letter, self._email, self._now))
+            if refused:
+                self._step(f"refused for: {', '.join(refused)}")
+        except smtplib.SMTPServerDisconnected:
+            raise
+        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as problem:
+            error = said(problem, self._email)
+        with self._lock:
+            if self._over:
+                return  # told as not sent
+            self._done.errors.append(error)
+            self._done.steps.append(
+                f"accepted for {self._email.receiver}" if error is None else f"refused: {error}"
+            )
+
+    def _step(self, text: str) -> None:
+        with self._lock:
+            self._done.steps.append(text)
+
+    def _note_trouble(self, text: str) -> None:
+        with self._lock:
+            if not self._over:
+                self._done.trouble = text
+
+
+def said(error: Exception, email: EmailSettings) -> str:
+    """An error in one short line that has nothing of the login."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        text = "; ".join(f"{code} {_text(words)}" for code, words in error.recipients.values())
+    elif isinstance(error, smtplib.SMTPResponseException):
+        text = f"{error.smtp_code} {_text(error.smtp_error)}"
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        text = f"the server's certificate is not good: {error.verify_message}"
+    elif isinstance(error, TimeoutError):
+        text = "the server does not answer"
+    elif isinstance(error, socket.gaierror):
+        text = f"there is no server {email.smtp_server}: {error.strerror}"
+    elif isinstance(error, ConnectionRefusedError):
+        text = f"nobody listens at {email.smtp_server}, port {email.smtp_port}"
+    elif isinstance(error, UnicodeError):
+        text = "a name or password has letters that SMTP does not take"
+    else:
+        text = str(error) or type(error).__name__
+    return _without_login(_one_line(text), email)[:LONGEST_ERROR]
+
+
+def _text(words: bytes | str) -> str:
+    return words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+
+
+def _without_login(text: str, email: EmailSettings) -> str:
+    user, password = email.smtp_user or "", email.smtp_password or ""
+    secrets = [password, *(_base64(each) for each in (password, f"\0{user}\0{password}") if password)]
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,369 @@
+"""What is wrong now, from one look at tables, heartbeat and disk. Pure.
+
+What could not be looked at is neither wrong nor right: `judged` says what the findings cover.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dca.heartbeat import Beat
+from dca.incidents import utc
+from dca.maintenance import Maintenance
+from dca.model import Asset, Control, Cycle, LockKind, Mode, Order, OrderState, plain
+from dca.records import Finding, IncidentKind, JobRun
+
+UNKNOWN_AFTER = timedelta(seconds=60)
+LATE_AFTER = timedelta(minutes=15)
+"""An order that neither fills nor ends for so long is worth a look (F89)."""
+BEAT_LIMIT = timedelta(seconds=60)
+QUOTES_LIMIT = timedelta(seconds=120)
+RECONNECT_LIMIT = timedelta(seconds=60)
+PERIODS = {
+    "order_manager": timedelta(minutes=1),
+    "cooldown_manager": timedelta(minutes=1),
+    "consistency_checker": timedelta(minutes=5),
+    "watchdog": timedelta(minutes=5),
+}
+"""How often each caretaker runs, at the least."""
+LEAST_OVERDUE = timedelta(minutes=10)
+LONGEST_OVERDUE = timedelta(minutes=15)
+MEGABYTE = 1024 * 1024
+LEAST_FREE = 500 * MEGABYTE
+LEAST_FREE_SHARE, ENOUGH_FREE = 0.05, 5 * 1024 * MEGABYTE
+"""A twentieth is little on a small disk only: with ENOUGH_FREE bytes left no disk counts as full."""
+
+WAITING_STATUSES = frozenset(
+    {
+        *("pending_new", "pending_cancel", "pending_replace", "held", "done_for_day", "stopped"),
+        *("suspended", "calculated", "accepted_for_bidding"),
+    }
+)
+"""Alpaca's statuses in which an order waits for the exchange itself."""
+EXCHANGE_TROUBLES = frozenset({"worker ExchangeUnavailable", "loop settle", "loop rules", "loop silence"})
+DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh", "loop fees"})
+START_TROUBLE = "start waiting"
+"""Names as main_app's heartbeat has them."""
+
+MONEY_NAMES = ("break", "crash", "outcome unknown", "refused", "late order")
+STREAM_NAMES = ("quote stream silent", "order stream silent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What the database said. `run_starts`: of all jobs, during the last 2 * LONGEST_OVERDUE."""
+
+    control: Control
+    assets: Sequence[Asset]
+    cycles: Sequence[Cycle]
+    """The live ones."""
+    orders: Sequence[Order]
+    """Those that may still fill."""
+    good_runs: dict[str, JobRun]
+    run_starts: Sequence[datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """Bytes of the file system that a folder is on."""
+
+    folder: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """`books` is None when the database did not answer; `database_trouble` has its words then. `disks` is
+    None when they could not be asked."""
+
+    now: datetime
+    books: Books | None
+    database_trouble: str | None = None
+    beat: Beat | None = None
+    maintenance: Maintenance | None = None
+    disks: Sequence[Disk] | None = None
+
+
+def findings(look: Look) -> list[Finding]:
+    """Everything that is wrong, as far as it could be looked at."""
+    found = list(_database(look))
+    if look.books is not None:
+        found += _money(look.books, look.now)
+        found += _kill_switch(look.books.control)
+        if look.maintenance is None:
+            found += _overdue(look.books, look.now)
+    if _beat_speaks(look):
+        found += _streams(look)
+        found += _exchange(look)
+    if look.disks is not None:
+        found += _disks(look.disks)
+    return found
+
+
+def judged(look: Look) -> tuple[str, ...]:
+    """Names, or first words of names, whose absence from the findings means that they are over."""
+    names: list[str] = ["database down"]
+    if look.books is not None:
+        names += [*MONEY_NAMES, "kill switch"]
+        if look.maintenance is None:
+            names.append("caretaker overdue")
+    if _beat_speaks(look):
+        names.append("exchange down")
+        if look.beat is not None and START_TROUBLE not in look.beat.troubles:
+            names += STREAM_NAMES
+    if look.disks is not None:
+        names.append("disk full")
+    return tuple(names)
+
+
+# ---- money -------------------------------------------------------------------------------------------------
+
+
+def _money(books: Books, now: datetime) -> Iterator[Finding]:
+    cycles = {cycle.asset_id: cycle for cycle in books.cycles}
+    for asset in books.assets:
+        cycle = cycles.get(asset.id)
+        if asset.lock_reason is not None:
+            yield _lock(asset, cycle)
+        if cycle is not None and cycle.refusals > 0 and cycle.problem:
+            yield _refused(asset, cycle)
+    for order in books.orders:
+        if order.state is OrderState.SENT and now - order.created_at > UNKNOWN_AFTER:
+            yield _unknown(order)
+        elif (since := _waits_since(order)) is not None and now - since > LATE_AFTER:
+            yield _late(order, since)
+
+
+def _lock(asset: Asset, cycle: Cycle | None) -> Finding:
+    symbol = asset.asset_symbol
+    since = "" if asset.locked_at is None else f" since {utc(asset.locked_at)}"
+    lines = [f"{symbol} is locked{since}: {asset.lock_reason}."]
+    if cycle is not None:
+        lines.append(
+            f"Our books: cycle {cycle.id} ({cycle.status.value}) holds {plain(cycle.quantity)}"
+            f" at an average of {plain(cycle.average_purchase_price)};"
+            f" bought {plain(cycle.bought_qty)}, sold {plain(cycle.sold_qty)}."
+        )
+    lines.append("The bot neither buys nor sells it meanwhile; all other assets trade on.")
+    if asset.lock_kind is LockKind.CRASH:
+        lines += [
+            "It does not end by itself: main_app died over this asset, again and again.",
+            f"To do: read logs/main_app.log, then ./bot why {symbol} and ./bot resume {symbol}",
+        ]
+        name, subject = f"crash {symbol}", f"{symbol} is locked: the bot died over it"
+    else:
+        lines += [
+            "It ends by itself as soon as the books agree.",
+            f"To see the numbers of both sides: ./bot why {symbol}",
+            f"If you traded it outside the bot: ./bot accept {symbol}",
+        ]
+        name, subject = f"break {symbol}", f"{symbol} is locked: the books disagree"
+    return _money_finding(name, subject, lines)
+
+
+def _refused(asset: Asset, cycle: Cycle) -> Finding:
+    symbol = asset.asset_symbol
+    lines = [
+        f"The exchange refused an order of {symbol}, {cycle.refusals} times in a row: {cycle.problem}.",
+        f"Cycle {cycle.id} holds {plain(cycle.quantity)}.",
+    ]
+    for what, at in (("buy", cycle.next_buy_at), ("sell", cycle.next_sell_at)):
+        if at is not None:
+            lines.append(f"The bot waits, and tries the next {what} at {utc(at)} at the earliest.")
+    lines.append(f"To see what is missing: ./bot why {symbol}")
+    return _money_finding(f"refused {symbol}", f"{symbol}: the exchange refused an order", lines)
+
+
+def _unknown(order: Order) -> Finding:
+    lines = [
+        f"{_order(order)} was sent at {utc(order.last_sent_at)}, and whether it arrived is not known.",
+        "The bot keeps asking for it by its id, and places no other order of this asset meanwhile.",
+        f"To see how far it is: ./bot why {order.symbol}",
+    ]
+    subject = f"{order.symbol}: the outcome of an order is not known"
+    return _money_finding(f"outcome unknown {order.symbol}", subject, lines)
+
+
+def _waits_since(order: Order) -> datetime | None:
+    """Since when the exchange owes an order its next status; None if it owes nothing."""
+    if order.state is OrderState.CANCEL_REQUESTED:
+        return order.cancel_requested_at or order.last_sent_at
+    return order.last_sent_at if order.exchange_status in WAITING_STATUSES else None
+
+
+def _late(order: Order, since: datetime) -> Finding:
+    lines = [
+        f"{_order(order)} waits for the exchange since {utc(since)}:"
+        f" its status there is {order.exchange_status or 'not known'}, ours {order.state.value};"
+        f" {plain(order.filled_qty)} of {plain(order.qty)} is filled.",
+        "The bot takes it for open, and places no other order of this asset meanwhile.",
+        f"To see it: ./bot why {order.symbol}, and the order's page at Alpaca.",
+    ]
+    return _money_finding(f"late order {order.symbol}", f"{order.symbol}: an order does not end", lines)
+
+
+def _order(order: Order) -> str:
+    price = "at market" if order.limit_price is None else f"at {plain(order.limit_price)}"
+    what = f"{order.side.value} {plain(order.qty)} {order.symbol} {price}"
+    return f"Order {order.client_order_id} ({order.purpose.value}: {what})"
+
+
+# ---- health ------------------------------------------------------------------------------------------------
+
+
+def _database(look: Look) -> Iterator[Finding]:
+    beat = look.beat
+    if look.books is None:
+        lines = [
+            f"The database does not answer: {look.database_trouble or 'no reason given'}.",
+            "The bot places no order without its database. Open orders stay open at the exchange, and are",
+            "settled when the database is back. Nothing is restarted for this.",
+            "To do: see whether the server runs, and ./bot doctor",
+        ]
+    elif beat is not None and _beat_speaks(look) and DATABASE_TROUBLES & {*beat.troubles}:
+        lines = [
+            f"main_app cannot use the database (in its heartbeat: {', '.join(beat.troubles)}),",
+            "while this look could. main_app keeps trying.",
+            "To do: ./bot doctor, and grep WARN logs/main_app.log",
+        ]
+    else:
+        return
+    yield _health_finding("database down", "The database does not answer", lines)
+
+
+def _kill_switch(control: Control) -> Iterator[Finding]:
+    if control.mode is Mode.RUN:
+        return
+    effect = "nothing is bought; what is held is still sold"
+    if control.mode is Mode.HALT:
+        effect = "no order at all is placed, neither buy nor sell"
+    lines = [
+        f"The mode is {control.mode.value}: {effect}.",
+        f"Who set it, and why: {control.mode_reason or 'not noted'}.",
+        "It does not end by itself. To trade again: ./bot resume",
+    ]
+    yield _health_finding("kill switch", f"Trading is limited: {control.mode.value}", lines)
+
+
+def _overdue(books: Books, now: datetime) -> Iterator[Finding]:
+    """A job is late only if others ran when it should have: a machine that was off is no fault of it."""
+    for job in PERIODS:
+        limit = overdue_after(job)
+        last = books.good_runs.get(job)
+        last_at = None if last is None else last.ended_at or last.started_at
+        others_ran = any(now - 2 * limit <= at <= now - limit for at in books.run_starts)
+        if others_ran and (last_at is None or now - last_at > limit):
+            yield _late_job(job, last_at)
+
+
+def missed(good_runs: dict[str, JobRun], watched_since: datetime, now: datetime) -> dict[str, Finding]:
+    """The caretakers without a good run for too long, by name, as seen by somebody who has been up since
+    `watched_since`: when all of them stand still there are no others to compare with (F64)."""
+    found = {}
+    for job in PERIODS:
+        last = good_runs.get(job)
+        last_at = None if last is None else last.ended_at or last.started_at
+        limit = overdue_after(job)
+        if now - watched_since > limit and (last_at is None or now - last_at > limit):
+            found[job] = _late_job(job, last_at)
+    return found
+
+
+def overdue_after(job: str) -> timedelta:
+    """How old a caretaker's last good run may be."""
+    return max(3 * PERIODS[job], LEAST_OVERDUE)
+
+
+def _late_job(job: str, last_at: datetime | None) -> Finding:
+    said = "It never had a good run" if last_at is None else f"Its last good run ended at {utc(last_at)}"
+    lines = [
+        f"{said}; it should run every {minutes(PERIODS[job])}: {minutes(overdue_after(job))} are the limit.",
+        "The others go on without it.",
+        f"To do: tail logs/{job}.log, crontab -l, and ./bot doctor",
+    ]
+    return _health_finding(f"caretaker overdue {job}", f"{job} does not run", lines)
+
+
+def _beat_speaks(look: Look) -> bool:
+    """Whether main_app's heartbeat says how things are now. A stale one is the watchdog's to tell."""
+    beat = look.beat
+    return beat is not None and look.maintenance is None and look.now - beat.beat_at <= BEAT_LIMIT
+
+
+def _streams(look: Look) -> Iterator[Finding]:
+    beat = look.beat
+    assert beat is not None
+    up_for = look.now - beat.started_at
+    if START_TROUBLE in beat.troubles or up_for < RECONNECT_LIMIT:
+        return
+    heard_at = beat.last_quote_at
+    silence = look.now - (heard_at or beat.started_at)
+    limit = QUOTES_LIMIT if beat.quotes_connected else RECONNECT_LIMIT
+    if silence > limit and (look.books is None or look.books.assets):
+        state = "connected, and brings nothing" if beat.quotes_connected else "not connected"
+        last = "none since main_app started" if heard_at is None else f"at {utc(heard_at)}"
+        lines = [
+            f"main_app's quote stream is {state}; the last quote: {last}.",
+            "Without quotes nothing is bought and nothing is sold. main_app keeps reconnecting by itself.",
+            "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
+        ]
+        yield _health_finding("quote stream silent", "No quotes arrive", lines)
+    if not beat.orders_connected:
+        lines = [
+            "main_app's stream of order updates is not connected. It keeps reconnecting by itself,",
+            "and asks for each open order meanwhile: fills are booked some seconds later, none is lost.",
+            "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
+        ]
+        yield _health_finding("order stream silent", "No order updates arrive", lines)
+
+
+def _exchange(look: Look) -> Iterator[Finding]:
+    beat = look.beat
+    assert beat is not None
+    waits = START_TROUBLE in beat.troubles and look.books is not None
+    if not waits and not EXCHANGE_TROUBLES & {*beat.troubles}:
+        return
+    settled = "never yet" if beat.last_settle_at is None else f"at {utc(beat.last_settle_at)}"
+    lines = [
+        f"main_app gets no good answer from Alpaca (in its heartbeat: {', '.join(beat.troubles)}).",
+        f"Orders were last settled {settled}.",
+        "It asks again by itself, with pauses. Nothing is restarted for this, and nothing is taken for a no.",
+        "To do: at https://status.alpaca.markets see whether it is Alpaca; else ./bot doctor",
+    ]
+    yield _health_finding("exchange down", "The exchange does not answer", lines)
+
+
+def _disks(disks: Sequence[Disk]) -> Iterator[Finding]:
+    full = [disk for disk in disks if is_full(disk)]
+    if not full:
+        return
+    lines = [
+        f"{disk.folder}: {disk.free // MEGABYTE} MB of {disk.total // MEGABYTE} MB are free." for disk in full
+    ]
+    lines += [
+        "Trading goes on, but logs may have gaps, and a database on this disk will stop.",
+        "To do: make room. The bot's own logs stay below 200 MB.",
+    ]
+    yield _health_finding("disk full", "The disk is nearly full", lines)
+
+
+def is_full(disk: Disk) -> bool:
+    small_share = disk.free < disk.total * LEAST_FREE_SHARE and disk.free < ENOUGH_FREE
+    return disk.free < LEAST_FREE or small_share
+
+
+# ---- words -------------------------------------------------------------------------------------------------
+
+
+def minutes(span: timedelta) -> str:
+    count = round(span.total_seconds() / 60)
+    return "minute" if count == 1 else f"{count} minutes"
+
+
+def _money_finding(name: str, subject: str, lines: Sequence[str]) -> Finding:
+    return Finding(name=name, kind=IncidentKind.MONEY, subject=subject, evidence="\n".join(lines))
+
+
+def _health_finding(name: str, subject: str, lines: Sequence[str]) -> Finding:
+    return Finding(name=name, kind=IncidentKind.HEALTH, subject=subject, evidence="\n".join(lines))

@@ -1,0 +1,147 @@
+"""A ladder on the operator's screen, with the market it stands in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+
+from dca import strategy
+from dca.errors import ExchangeUnavailable
+from dca.model import HUNDRED, Asset, Quote, TradingRules
+from dca.operator import ladder, layout
+from dca.operator.ladder import Ladder, Step
+from dca.operator.tools import Tools
+
+SHOWN_STEPS = 14
+"""A longer ladder is shown by its beginning and its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What the exchange says of a pair now. `trouble`: why nothing, or no price, is known."""
+
+    rules: TradingRules | None = None
+    quote: Quote | None = None
+    buying_power: Decimal | None = None
+    trouble: str | None = None
+
+    def problems(self, asset: Asset) -> list[str]:
+        """What keeps the asset from being traded, as far as that is known."""
+        known = self.rules if self.answered else ladder.nameless_rules(asset.asset_symbol)
+        return strategy.asset_problems(asset, known)
+
+    @property
+    def answered(self) -> bool:
+        return self.buying_power is not None
+
+    def ladder(self, asset: Asset, tools: Tools) -> Ladder:
+        """From the ask, if there is one; else from ladder.NAMELESS_PRICE."""
+        now = tools.clock.now()
+        if self.rules is None or self.quote is None:
+            return ladder.build(asset, ladder.nameless_rules(asset.asset_symbol), ladder.NAMELESS_PRICE, now)
+        return ladder.build(asset, self.rules, self.quote.ask, now)
+
+
+def look(tools: Tools, symbol: str) -> Market:
+    """Ask the exchange about a pair; its silence is told, and stops nothing."""
+    try:
+        power = tools.broker.account().non_marginable_buying_power
+        rules = tools.broker.trading_rules().get(symbol)
+    except ExchangeUnavailable as error:
+        return Market(trouble=f"the exchange does not answer ({error})")
+    if rules is None:
+        return Market(buying_power=power)
+    try:
+        quote = tools.broker.latest_quotes([symbol], tools.clock.now()).get(symbol)
+    except ExchangeUnavailable as error:
+        return Market(rules=rules, buying_power=power, trouble=f"the exchange gives no quote ({error})")
+    problem = "it has none" if quote is None else _problem_of(quote, tools)
+    if problem is not None:
+        return Market(rules=rules, buying_power=power, trouble=f"no good quote of {symbol}: {problem}")
+    return Market(rules=rules, quote=quote, buying_power=power)
+
+
+def _problem_of(quote: Quote, tools: Tools) -> str | None:
+    """Whether a quote is good enough for an example; its age is not asked for."""
+    return strategy.quote_problem(
+        quote, quote.at, max_age_seconds=Decimal(1), max_spread_percent=tools.settings.max_spread_percent
+    )
+
+
+def show(console: Console, built: Ladder, market: Market) -> None:
+    """The ladder as a table, and where its first price comes from."""
+    if market.quote is None:
+        layout.tell(console, f"{market.trouble or 'no price is known'}: prices are in percent of the first.")
+    else:
+        at = market.quote.at
+        layout.tell(
+            console,
+            f"From the exchange's ask of {layout.price(market.quote.ask)} ({at:%Y-%m-%d %H:%M:%S} UTC), "
+            "if the price then falls and falls:",
+        )
+    if built.steps:
+        console.print()
+        layout.show(console, _table(built.steps, relative=market.quote is None))
+
+
+def _table(steps: Sequence[Step], *, relative: bool) -> Table:
+    held = [] if relative else ["coins held"]
+    names = ["price", "drop %", "buys $", "spent $", *held, "average", "take-profit", "rise %", "break-even"]
+    made = layout.table(["step"], names)
+    price = layout.percent if relative else layout.price
+    for step in _some(steps):
+        if step is None:
+            made.add_row("...")
+            continue
+        made.add_row(
+            "base" if step.level == 0 else str(step.level),
+            price(step.price),
+            layout.percent(step.drop_percent),
+            layout.dollars(step.cost),
+            layout.dollars(step.spent),
+            *([] if relative else [layout.coins(step.held)]),
+            price(step.average_price),
+            price(step.take_profit_price),
+            layout.percent(step.rise_percent),
+            price(step.break_even_price),
+        )
+    return made
+
+
+def _some(steps: Sequence[Step]) -> list[Step | None]:
+    if len(steps) <= SHOWN_STEPS:
+        return list(steps)
+    return [*steps[: SHOWN_STEPS - 2], None, steps[-1]]
+
+
+def show_worst_case(console: Console, asset: Asset, market: Market, others: Sequence[Asset]) -> None:
+    """Dollars at most, alone and with all other assets that buy, against what the account can spend."""
+    worst = ladder.worst_case(asset)
+    safety = f"{asset.max_safety_orders} x {layout.dollars(asset.safety_order_amount)}"
+    layout.tell(
+        console,
+        f"Worst case of a cycle: ${layout.dollars(worst)} "
+        f"(base {layout.dollars(asset.base_order_amount)} + safety {safety})"
+        + _share(worst, market.buying_power),
+    )
+    buying = [each for each in others if each.is_enabled and each.id != asset.id]
+    if buying:
+        total = worst + sum(map(ladder.worst_case, buying))
+        names = f"{len(buying)} other enabled asset{'s' if len(buying) > 1 else ''}"
+        layout.tell(
+            console, f"Together with {names}: ${layout.dollars(total)}{_share(total, market.buying_power)}"
+        )
+
+
+def _share(amount: Decimal, buying_power: Decimal | None) -> str:
+    if not buying_power:
+        return "" if buying_power is None else ", and the account has no buying power"
+    share = amount * HUNDRED / buying_power
+    return f", {layout.percent(share)} % of the account's buying power of ${layout.dollars(buying_power)}"
+
+
+def show_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        layout.tell(console, f"WARNING: {warning}", "yellow")

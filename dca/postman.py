@@ -1,0 +1,146 @@
+"""Carries mail from the table to the server, one process at a time; and the ping for an outside watcher."""
+
+import fcntl
+import http.client
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dca import alerts
+from dca.alerts import Letter
+from dca.errors import DatabaseUnavailable
+from dca.logs import fact, warn
+from dca.ports import Clock
+from dca.records import Mail
+from dca.settings import Settings
+from dca.store import Store, Transaction
+
+PING_SECONDS = 5.0
+Taken = list[tuple[Mail, datetime]]
+"""Mails that the server took, and when."""
+
+
+class Postman:
+    def __init__(
+        self, settings: Settings, clock: Clock, seconds: float, trust: ssl.SSLContext | None
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._seconds = seconds
+        self._trust = trust
+
+    def deliver(self, store: Store) -> None:
+        """Send what waits in the table, as far as the budget goes."""
+        if self._settings.email is None:
+            return
+        with locked(self._settings.state_dir / "alerts.lock", 0, self._clock) as is_ours:
+            if not is_ours:
+                return  # whoever delivers takes it along, or the next review does
+            try:
+                self._deliver(store)
+            except DatabaseUnavailable as error:
+                warn("mail", "not all is noted", why=str(error))
+
+    def _deliver(self, store: Store) -> None:
+        now = self._clock.now()
+        waiting, sent_at = store.transaction(
+            lambda tx: (tx.unsent_mails(), tx.sent_times_since(now - alerts.HOUR))
+        )
+        letters = alerts.plan(waiting, sent_at, now)
+        if not letters:
+            return
+        taken, refused = self._send(letters, {mail.last_error for mail in waiting})
+
+        def work(tx: Transaction) -> None:
+            for mail, at in taken:
+                tx.mail_was_tried(mail, at, None)
+            for mail, error in refused:
+                tx.mail_was_tried(mail, now, error)
+
+        store.transaction(work)
+
+    def send_now(self, letters: Sequence[Letter]) -> Taken:
+        """Send without a table; returns what the server took."""
+        if self._settings.email is None or not letters:
+            return []
+        with locked(self._settings.state_dir / "alerts.lock", 0, self._clock) as is_ours:
+            return self._send(letters, set())[0] if is_ours else []
+
+    def _send(
+        self, letters: Sequence[Letter], known_errors: set[str | None]
+    ) -> tuple[Taken, list[tuple[Mail, str]]]:
+        """A letter's mails have its time; letters have different ones, because the budget counts times."""
+        assert self._settings.email is not None
+        now = self._clock.now()
+        done = alerts.deliver(letters, self._settings.email, now, seconds=self._seconds, trust=self._trust)
+        rest = done.trouble or "not tried"
+        errors = [*done.errors, *[rest] * (len(letters) - len(done.errors))]
+        taken: Taken = []
+        refused: list[tuple[Mail, str]] = []
+        for number, (letter, error) in enumerate(zip(letters, errors, strict=True)):
+            if error is not None:
+                refused += [(mail, error) for mail in letter.mails]
+                continue
+            fact("mail", "sent", subject=letter.subject)
+            taken += [(mail, now + timedelta(microseconds=number)) for mail in letter.mails]
+        for error in dict.fromkeys(error for _, error in refused):
+            if error not in known_errors:
+                warn("mail", "not sent; it waits, and is tried again", why=error)
+        return taken, refused
+
+    def ping(self) -> None:
+        """Tell an outside watcher that all goes its way. The address is a secret: it is in no line."""
+        url = self._settings.heartbeat_ping_url
+        if url is None:
+            return
+        said: list[str] = []
+
+        def ask() -> None:
+            try:
+                with urllib.request.urlopen(url, timeout=PING_SECONDS) as answer:  # noqa: S310 - checked
+                    said.append("" if answer.status < 300 else f"it answered {answer.status}")
+            except urllib.error.HTTPError as error:
+                said.append(f"it answered {error.code}")
+                error.close()
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                said.append(type(error).__name__)
+
+        thread = threading.Thread(target=ask, name="ping", daemon=True)
+        thread.start()
+        thread.join(PING_SECONDS)
+        why = said[0] if said else f"no answer within {PING_SECONDS:g} s"
+        if why:
+            warn("ping", "HEARTBEAT_PING_URL did not take it", why=why)
+
+
+@contextmanager
+def locked(path: Path, seconds: float, clock: Clock) -> Iterator[bool]:
+    """Hold a lock file; False if somebody else still does after `seconds`. One that cannot be opened (the
+    disk is full, or gone) keeps nobody from saying so."""
+    try:
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        warn("review", f"{path.name} cannot be opened", why=str(error))
+        yield True
+        return
+    with file:
+        until = clock.monotonic() + seconds
+        while not _held(file.fileno()):
+            if clock.monotonic() >= until:
+                yield False
+                return
+            time.sleep(0.05)
+        yield True
+
+
+def _held(number: int) -> bool:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""Looks at an installation where all is well, for tests that change one thing of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from dca.health import PERIODS
+from dca.heartbeat import Beat
+from dca.model import Control, Mode
+from dca.operator.gate import Look
+from dca.operator.overview import Books, Market, Overview
+from dca.records import JobRun, Result
+from dca.settings import Venue
+from tests.builders import NOW, SYMBOL, D, asset, holding, quote, rules
+
+CONTROL = Control(install_id="abcd1234", account_id="account", epoch=1, mode=Mode.RUN)
+
+
+def beat(**changes: Any) -> Beat:
+    """Up for an hour, and everything heard a second ago."""
+    second_ago = NOW - timedelta(seconds=1)
+    default = Beat(
+        pid=1,
+        started_at=NOW - timedelta(hours=1),
+        beat_at=second_ago,
+        epoch=1,
+        slowest_worker_seconds=0,
+        last_settle_at=second_ago,
+        quotes_connected=True,
+        last_quote_at=second_ago,
+        orders_connected=True,
+        last_order_update_at=None,
+        troubles=(),
+    )
+    return replace(default, **changes)
+
+
+def run(job: str, minutes_ago: float = 0.5, result: Result = Result.DONE) -> JobRun:
+    at = NOW - timedelta(minutes=minutes_ago)
+    return JobRun(id=1, job=job, started_at=at, ended_at=at, result=result)
+
+
+def books(**changes: Any) -> Books:
+    """One asset that holds coins; every caretaker ran half a minute ago."""
+    runs = {name: run(name) for name in PERIODS}
+    cycle = holding()
+    default = Books(
+        control=CONTROL,
+        assets=[asset()],
+        cycles={1: cycle},
+        began_at={cycle.id: NOW - timedelta(hours=2)},
+        orders=[],
+        last_runs=runs,
+        good_runs=runs,
+        first_run_at=NOW - timedelta(days=1),
+        incidents=[],
+        last_mail=None,
+        unsent_mails=0,
+    )
+    return replace(default, **changes)
+
+
+def overview(*, of: Books | None = None, **changes: Any) -> Overview:
+    default = Overview(
+        now=NOW,
+        venue=Venue.PAPER,
+        books=of or books(),
+        market=Market(quotes={SYMBOL: quote("99.9", "100.1")}, rules={SYMBOL: rules()}),
+        is_running=True,
+        beat=beat(),
+        maintenance=None,
+        mail_to=None,
+    )
+    return replace(default, **changes)
+
+
+def look(**changes: Any) -> Look:
+    """An asset that holds coins, between its levels."""
+    default = Look(
+        now=NOW,
+        symbol=SYMBOL,
+        is_running=True,
+        beat=beat(),
+        maintenance=None,
+        mode=Mode.RUN,
+        mode_reason=None,
+        max_quote_age_seconds=D(15),
+        max_spread_percent=D(2),
+        asset=asset(),
+        cycle=holding(),
+        rules=rules(),
+        quote=quote("99.9", "100.1"),
+        position=None,
+        buying_power=D(1000),
+    )
+    return replace(default, **changes)

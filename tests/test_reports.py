@@ -1,0 +1,442 @@
+"""./bot cycles, orders, profit, export: the numbers of the books, whole, exact and readable."""
+
+import csv
+import stat
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dca.model import CycleStatus, OrderState, Purpose
+from dca.operator import layout
+from dca.operator.export import PAGE, cell, targets_of
+from dca.settings import DatabaseSettings
+from dca.store import Store, Transaction
+from dca.store_reports import By
+from tests.builders import NOW, D, done
+from tests.operating import NO_EXCHANGE, Operator
+
+
+@pytest.fixture
+def bot(
+    tmp_path: Path,
+    database: DatabaseSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Operator:
+    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A completed cycle to be made: 0.2 coins bought at 100 with 0.0005 as fee, the rest sold at `price`."""
+
+    asset_id: int
+    ended_at: datetime
+    price: str = "110"
+    lasted: timedelta = timedelta(hours=1)
+
+
+def complete(store: Store, sale: Sale) -> int:
+    """Write it; returns the cycle's id. At 110: 21.945 received, 0.06 fee, 20 paid: 1.885 won."""
+
+    def work(tx: Transaction) -> int:
+        cycle = tx.live_cycle(sale.asset_id)
+        assert cycle is not None
+        began = sale.ended_at - sale.lasted
+        name = f"dca-abcd1234-{cycle.id}"
+        common: dict[str, Any] = {"id": 0, "asset_id": sale.asset_id, "cycle_id": cycle.id}
+        common["symbol"] = "BTC/USD" if sale.asset_id == 1 else "ETH/USD"
+        buy = done(filled="0.2", client_order_id=f"{name}-1-b", created_at=began, closed_at=began, **common)
+        sell = done(
+            Purpose.TAKE_PROFIT,
+            seq=2,
+            filled="0.1995",
+            price=sale.price,
+            **common,
+            client_order_id=f"{name}-2-tp",
+            created_at=sale.ended_at,
+            closed_at=sale.ended_at,
+        )
+        proceeds = D("0.1995") * D(sale.price)
+        tx.insert_order(buy)
+        tx.insert_order(replace(sell, fee_usd=D("0.06")))
+        tx.update_cycle(
+            replace(
+                cycle,
+                status=CycleStatus.COMPLETE,
+                completed_at=sale.ended_at,
+                quantity=D(0),
+                average_purchase_price=D(100),
+                last_order_fill_price=D(100),
+                bought_qty=D("0.2"),
+                bought_cost=D(20),
+                buy_fee_qty=D("0.0005"),
+                sold_qty=D("0.1995"),
+                sold_proceeds=proceeds,
+                sell_fee=D("0.06"),
+            )
+        )
+        tx.insert_cycle(sale.asset_id, CycleStatus.COOLDOWN, sale.ended_at)
+        return cycle.id
+
+    return store.transaction(work)
+
+
+WON = D("1.885")
+MIDNIGHT = datetime.fromisoformat("2026-03-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def sold(ready: Store) -> Store:
+    """Two cycles of BTC, a second before and at midnight of a new month; one of ETH with a loss."""
+    complete(ready, Sale(1, MIDNIGHT - timedelta(seconds=1)))
+    complete(ready, Sale(1, MIDNIGHT))
+    complete(ready, Sale(2, MIDNIGHT + timedelta(hours=2), price="100"))
+    return ready
+
+
+def table(text: str) -> list[list[str]]:
+    """The rows below a table's line, as words."""
+    lines = text.split("─\n", 1)[1].split("\n\n")[0].splitlines()
+    return [line.split() for line in lines if line.strip("─")]
+
+
+# ---- profit ----
+
+
+def test_profit_by_day_is_by_utc_and_adds_up(bot: Operator, sold: Store) -> None:
+    out = bot.types("profit").out
+    assert table(out) == [
+        ["2026-02-28", "1", "20.00", "21.94", "0.11", "1.88", "9.42"],
+        ["2026-03-01", "2", "40.00", "41.90", "0.22", "1.78", "4.44"],
+        ["total", "3", "60.00", "63.84", "0.33", "3.66", "6.10"],
+    ]
+
+
+def test_profit_by_month_and_by_asset(bot: Operator, sold: Store) -> None:
+    assert [row[:2] for row in table(bot.types("profit", "--by", "month").out)] == [
+        ["2026-02", "1"],
+        ["2026-03", "2"],
+        ["total", "3"],
+    ]
+    by_asset = table(bot.types("profit", "--by", "asset").out)
+    assert [(row[0], row[1], row[5]) for row in by_asset] == [
+        ("BTC/USD", "2", "3.77"),
+        ("ETH/USD", "1", "-0.11"),
+        ("total", "3", "3.66"),
+    ]
+
+
+def test_profit_as_json_is_exact(bot: Operator, sold: Store) -> None:
+    """Net profit = sold_proceeds - sell_fee - bought_cost; fees = 0.06 + 0.0005 coins at 100."""
+    said = bot.types("profit", "--by", "asset", "--json").json()
+    btc, eth = said["rows"]
+    assert (btc["label"], btc["cycles"]) == ("BTC/USD", 2)
+    assert Decimal(btc["net_profit"]) == 2 * WON
+    assert Decimal(btc["fees"]) == D("0.22")
+    assert Decimal(eth["net_profit"]) == D("-0.11")
+    assert Decimal(said["total"]["net_profit"]) == 2 * WON - D("0.11")
+
+
+def test_what_is_not_complete_is_no_profit(bot: Operator, sold: Store) -> None:
+    """A live cycle that bought, and one that ended as an error, count for nothing."""
+
+    def spoil(tx: Transaction) -> None:
+        live = tx.live_cycle(1)
+        assert live is not None
+        tx.update_cycle(replace(live, status=CycleStatus.ERROR, completed_at=NOW, bought_cost=D(500)))
+
+    before = bot.types("profit", "--json").json()
+    sold.transaction(spoil)
+    assert bot.types("profit", "--json").json() == before
+
+
+def test_profit_over_very_many_cycles_is_one_quick_statement(bot: Operator, ready: Store) -> None:
+    count = 20_000
+    ready.run_script(
+        "INSERT INTO dca_cycles (asset_id, status, completed_at, bought_cost, sold_proceeds)"
+        " WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000),"
+        " m AS (SELECT i FROM n WHERE i <= 20)"
+        " SELECT 1, 'complete', TIMESTAMPADD(HOUR, n.i, '2026-01-01'), 20, 21 FROM n, m;\n"
+    )
+    asked = "SHOW SESSION STATUS LIKE 'Com_select'"
+
+    def selects(tx: Transaction) -> int:
+        return int(tx._rows(asked)[0]["Value"])
+
+    def counted(tx: Transaction) -> tuple[int, Any]:
+        before = selects(tx)
+        rows = tx.profits(By.DAY)
+        return selects(tx) - before, rows
+
+    statements, rows = ready.transaction(counted)
+    assert statements == 1
+    assert (len(rows), sum(row.cycles for row in rows)) == (42, count)
+    assert sum(row.net_profit for row in rows) == count
+    assert bot.types("profit", "--by", "asset", "--json").json()["total"]["net_profit"] == str(count)
+
+
+# ---- cycles ----
+
+
+def test_cycles_newest_first(bot: Operator, sold: Store) -> None:
+    rows = table(bot.types("cycles").out)
+    assert [row[:3] for row in rows] == [
+        ["5", "ETH/USD", "cooldown"],
+        ["4", "BTC/USD", "cooldown"],
+        ["3", "BTC/USD", "complete"],
+        ["2", "ETH/USD", "complete"],
+        ["1", "BTC/USD", "complete"],
+    ]
+    first = rows[-1]
+    assert first[-6:] == ["0", "20.00", "21.94", "0.11", "1.88", "9.42"]
+    assert "1h00m" in first
+    assert rows[0][-2:] == ["-", "-"], "nothing is won before the end"
+    assert rows[3][-2:] == ["-0.11", "-0.55"]
+
+
+def test_cycles_can_be_chosen(bot: Operator, sold: Store) -> None:
+    def ids(*options: str) -> list[int]:
+        return [cycle["id"] for cycle in bot.types("cycles", *options, "--json").json()]
+
+    assert ids() == [5, 4, 3, 2, 1]
+    assert ids("--live") == [5, 4]
+    assert ids("--closed") == [3, 2, 1]
+    assert ids("btc/usd", "--closed") == [3, 1]
+    assert ids("--last", "2") == [5, 4]
+    assert bot.types("cycles", "--live", "--closed").code == 2
+    assert bot.types("cycles", "--last", "0").code == 2
+    assert "there are: BTC/USD, ETH/USD" in bot.types("cycles", "DOGE/USD").err
+
+
+def test_a_cycle_as_json(bot: Operator, sold: Store) -> None:
+    cycle = bot.types("cycles", "--closed", "ETH/USD", "--json").json()[0]
+    assert cycle["first_buy_at"] == "2026-03-01T01:00:00Z" and cycle["completed_at"] == "2026-03-01T02:00:00Z"
+    assert (cycle["seconds"], cycle["status"], cycle["problem"]) == (3600.0, "complete", None)
+    exact = {"fees_usd": "0.11", "buy_fee_usd": "0.05", "sell_fee": "0.06", "net_profit": "-0.11"}
+    assert {name: cycle[name] for name in exact} == exact
+
+
+def test_a_cycles_problem_is_told_below(bot: Operator, ready: Store) -> None:
+    def trouble(tx: Transaction) -> None:
+        cycle = tx.live_cycle(1)
+        assert cycle is not None
+        tx.update_cycle(replace(cycle, problem="refused: [insufficient balance]"))
+
+    ready.transaction(trouble)
+    assert "1 BTC/USD: refused: [insufficient balance]" in bot.types("cycles").out
+
+
+def test_the_widest_cycle_fits(bot: Operator, ready: Store) -> None:
+    """Every column at its widest; Operator.types judges the width, here it is that nothing is cut off."""
+
+    def grow(tx: Transaction) -> None:
+        tx._write("SET FOREIGN_KEY_CHECKS = 0", [])
+        tx._write("UPDATE dca_orders SET cycle_id = 123456 WHERE cycle_id = 1", [])
+        tx._write("UPDATE dca_assets SET asset_symbol = 'AVAX/USD' WHERE id = 1", [])
+        tx._write(
+            "UPDATE dca_cycles SET id = 123456, average_purchase_price = 64099.85, bought_cost = 99999.99,"
+            " sold_proceeds = 199999.99, sell_fee = 500, buy_fee_qty = 0.01, safety_orders = 1000"
+            " WHERE id = 1",
+            [],
+        )
+
+    complete(ready, Sale(1, datetime.fromisoformat("2026-11-20T10:00:00+00:00"), lasted=timedelta(days=99)))
+    ready.transaction(grow)
+    out = bot.types("cycles", "--closed").out
+    assert "…" not in out
+    assert table(out)[0][-5:] == ["100,000", "200,000", "1,141", "99,500", "99.50"]
+    assert "…" not in bot.types("orders").out
+
+
+# ---- orders ----
+
+
+def test_orders_newest_first(bot: Operator, sold: Store) -> None:
+    rows = bot.types("orders", "--json").json()
+    assert [row["id"] for row in rows] == [6, 5, 4, 3, 2, 1]
+    assert [row["id"] for row in bot.types("orders", "ETH/USD", "--last", "1", "--json").json()] == [6]
+    sell = rows[0]
+    assert (sell["side"], sell["purpose"], sell["limit_price"], sell["qty"]) == (
+        "sell",
+        "take_profit",
+        None,
+        "0.2",
+    )
+    assert (sell["filled_qty"], sell["filled_avg_price"], sell["fee_usd"]) == ("0.1995", "100", "0.06")
+    lines = table(bot.types("orders", "--last", "2").out)
+    assert lines[1] == ["dca-abcd1234-2-2-tp", "2", "take-profit", "market", "100.00", "$0.06", "canceled"]
+    assert lines[2][-6:] == ["ETH/USD", "buy", "0.2", "0.2", "20.00", "done"]
+    assert lines[3] == ["dca-abcd1234-2-1-b", "2", "base", "100.00", "100.00", "0.0005", "filled"]
+
+
+def test_only_open_orders(bot: Operator, sold: Store) -> None:
+    assert "No order is open; in all there are 6" in bot.types("orders", "--open").flat
+    live = done(
+        id=0,
+        cycle_id=4,
+        asset_id=1,
+        seq=1,
+        client_order_id="dca-abcd1234-4-1-b",
+        state=OrderState.ACKED,
+        closed_at=None,
+    )
+    ghost = replace(live, seq=2, client_order_id="dca-abcd1234-4-2-b", state=OrderState.GHOST)
+    gone = replace(ghost, seq=3, client_order_id="dca-abcd1234-4-3-b", closed_at=NOW)
+    for each in (live, ghost, gone):
+        sold.transaction(lambda tx, order=each: tx.insert_order(order))  # type: ignore[misc]
+    found = bot.types("orders", "--open", "--json").json()
+    assert [order["client_order_id"] for order in found] == ["dca-abcd1234-4-2-b", "dca-abcd1234-4-1-b"]
+
+
+# ---- nothing yet ----
+
+
+@pytest.mark.parametrize("command", ["cycles", "orders", "profit"])
+def test_an_empty_database_is_told_what_to_do(bot: Operator, store: Store, command: str) -> None:
+    said = bot.types(command)
+    assert said.code == 0 and "./bot add BTC/USD" in said.out
+    empty = bot.types(command, "--json").json()
+    assert (empty["rows"] if command == "profit" else empty) == []
+
+
+def test_assets_and_no_trade_yet(bot: Operator, ready: Store) -> None:
+    assert "No cycle is complete yet, so nothing is won or lost; 2 live" in bot.types("profit").flat
+    assert "There is no order yet: main_app places the first one" in bot.types("orders").flat
+    assert "There is no closed cycle of BTC/USD yet" in bot.types("cycles", "BTC/USD", "--closed").flat
+    ready.run_script("DELETE FROM dca_cycles;\n")
+    assert "main_app begins one for each enabled asset" in bot.types("cycles").flat
+
+
+# ---- export ----
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_export_into_a_folder(bot: Operator, sold: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "books"
+    assert bot.types("export", "--csv", str(folder)).code == 0
+    cycles, orders, fills = (read(folder / f"{name}.csv") for name in ("cycles", "orders", "fills"))
+    assert [row["id"] for row in cycles] == ["1", "2", "3", "4", "5"]
+    assert cycles[0]["net_profit"] == "1.885" and cycles[0]["completed_at"] == "2026-02-28T23:59:59Z"
+    assert cycles[3]["completed_at"] == "" and cycles[3]["problem"] == ""
+    assert [row["side"] for row in orders] == ["buy", "sell"] * 3
+    assert orders[1]["limit_price"] == "" and orders[0]["limit_price"] == "100"
+    assert (
+        len(fills) == 6 and fills[1]["filled_value"] == "21.945" and fills[1]["at"] == "2026-02-28T23:59:59Z"
+    )
+    for file in folder.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(file.name for file in folder.iterdir()) == ["cycles.csv", "fills.csv", "orders.csv"]
+
+
+def test_export_never_overwrites_unless_told(bot: Operator, sold: Store, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("precious")
+    file.chmod(0o644)
+    refused = bot.types("export", "--csv", str(file))
+    assert refused.code == 1 and "--force" in refused.err and file.read_text() == "precious"
+    assert bot.types("export", "--csv", str(file), "--what", "fills", "--force").code == 0
+    assert len(read(file)) == 6 and stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_export_that_cannot_be_written_leaves_nothing(bot: Operator, sold: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = bot.types("export", "--csv", str(tmp_path / "file" / "x.csv"))
+    assert refused.code == 1 and "file" in refused.err and refused.err.count("\n") == 1
+    sold.run_script("ALTER TABLE dca_orders RENAME TO elsewhere;\n")
+    broken = bot.types("export", "--csv", str(tmp_path / "half.csv"), "--what", "orders")
+    assert broken.code == 1
+    assert list(tmp_path.glob("half*")) == []
+
+
+def test_export_goes_through_many_pages(bot: Operator, ready: Store, tmp_path: Path) -> None:
+    count = 2 * PAGE + 1
+    ready.run_script(
+        "INSERT INTO dca_cycles (asset_id, status, completed_at) WITH RECURSIVE n AS"
+        " (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000), m AS (SELECT i FROM n WHERE i < 4)"
+        f" SELECT 1, 'error', '2026-01-01' FROM n, m LIMIT {count - 2};\n"
+    )
+    said = bot.types("export", "--csv", str(tmp_path / "all.csv"))
+    assert said.code == 0 and f"{count:,} cycles" in said.flat
+    ids = [int(row["id"]) for row in read(tmp_path / "all.csv")]
+    assert len(ids) == len(set(ids)) == count and ids == sorted(ids)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(bot: Operator, ready: Store, tmp_path: Path, text: str) -> None:
+    def write(tx: Transaction) -> None:
+        cycle = tx.live_cycle(1)
+        assert cycle is not None
+        tx.update_cycle(replace(cycle, problem=text))
+
+    ready.transaction(write)
+    bot.types("export", "--csv", str(tmp_path / "x.csv"))
+    assert read(tmp_path / "x.csv")[0]["problem"] == f"'{text}"
+
+
+def test_numbers_are_no_text() -> None:
+    assert cell(D("-1.50")) == "-1.5"
+    assert cell(D("1E-9")) == "0.000000001"
+    assert cell("insufficient = not enough") == "insufficient = not enough"
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "files"),
+    [
+        ("out.csv", None, {"cycles": "out.csv"}),
+        ("out.CSV", "orders", {"orders": "out.CSV"}),
+        ("out", "orders", {"orders": "out/orders.csv"}),
+        ("out", None, {name: f"out/{name}.csv" for name in ("cycles", "orders", "fills")}),
+    ],
+)
+def test_where_the_rows_go(path: str, what: str | None, files: dict[str, str]) -> None:
+    assert {name: str(file) for name, file in targets_of(Path(path), what).items()} == files
+
+
+# ---- how things look ----
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0", "0"),
+        ("0.000312013", "0.000312013"),
+        ("0.000312013999", "0.000312013"),
+        ("1.50000", "1.5"),
+        ("4701112.137795078", "4701112.13"),
+        ("25804.92531234", "25804.9253"),
+        ("100", "100"),
+    ],
+)
+def test_coins(text: str, shown: str) -> None:
+    assert layout.coins(D(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("64099.85", "64,099.85"),
+        ("100", "100.00"),
+        ("3.14159265", "3.14159"),
+        ("0.120012", "0.120012"),
+        ("0.0000130014", "0.000013001"),
+        ("0", "0.00"),
+    ],
+)
+def test_prices(text: str, shown: str) -> None:
+    assert layout.price(D(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0s"), (59.9, "59s"), (61, "1m01s"), (3600, "1h00m"), (90061, "1d01h")]
+)
+def test_spans(seconds: float, shown: str) -> None:
+    assert layout.span(timedelta(seconds=seconds)) == shown
