@@ -70,8 +70,8 @@ def test_sell_shows_first_and_does_nothing_without_a_yes(rig: Rig, tmp_path: Pat
     rig.bought()
     code, said = bot(rig, tmp_path, "sell BTC/USD")
     assert code == 1
-    assert "holds 0.1995, bought for $20.00 (average 100)" in said
-    assert "At the bid of 100 it brings $19.95, net -0.10." in said
+    assert "holds 0.1995, bought for $20.00 (average 100.00)" in said
+    assert "At the bid of 100.00 it brings $19.95, net -0.10." in said
     assert rig.cycle().exit_requested_at is None
     assert audit(rig) == []
 
@@ -112,7 +112,7 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
     code, said = bot(rig, tmp_path, "adopt BTC/USD --price 90 --level 2 --yes")
     assert code == 0
     assert "holds    0.1995 -> 0.4995" in said
-    assert "next safety order   at an ask of 89.1\n" in said
+    assert "next safety order   at an ask of 89.1000\n" in said
     cycle = rig.cycle()
     assert (cycle.quantity, cycle.safety_orders) == (Decimal("0.4995"), 2)
     assert cycle.average_purchase_price == Decimal("94")
@@ -129,7 +129,7 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
 def test_adopting_warns_of_a_safety_order_that_is_due_at_once(rig: Rig, tmp_path: Path) -> None:
     rig.deposit("0.3")
     _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110")
-    assert "WARNING: the bid is 100, so it is bought at once" in said
+    assert "WARNING: the bid is 100.00, so it is bought at once" in said
     _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110 --level 3")
     assert "none is left" in said
 

@@ -3,11 +3,14 @@
 import argparse
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 from dca import caretaking, ledger, lifecycle, outside
 from dca.errors import StartRefused
 from dca.model import Cycle, CycleStatus, LockKind, Order, Purpose, plain
 from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
+from dca.operator.layout import coins, tell
+from dca.operator.layout import price as shown
 from dca.operator.tools import Command, Tools
 from dca.outside import Trade
 from dca.store import Transaction
@@ -23,7 +26,7 @@ def _accept_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _accept(given: argparse.Namespace, tools: Tools) -> int:
     holding = holding_of(tools, given.asset)
-    asset, say = holding.asset, tools.console.print
+    asset, say = holding.asset, partial(tell, tools.console)
     leftovers = tools.store.transaction(
         lambda tx: [late for late in tx.leftover_cycles(LONG_AGO) if late.asset_id == asset.id]
     )
@@ -32,8 +35,10 @@ def _accept(given: argparse.Namespace, tools: Tools) -> int:
         say(f"Not accepted: {why_not}.")
         return 1
     missing = _missing(holding)
-    say(f"{asset.asset_symbol}: the account holds {plain(holding.position.qty)}, ", end="")
-    say(f"cycle {holding.cycle.id} has {plain(holding.cycle.quantity)}.")
+    say(
+        f"{asset.asset_symbol}: the account holds {coins(holding.position.qty)}, cycle {holding.cycle.id} "
+        f"has {coins(holding.cycle.quantity)}."
+    )
     if asset.lock_reason:
         say(f"It is locked: {asset.lock_reason}.")
     price = given.price or bid_of(tools, asset.asset_symbol)
@@ -42,7 +47,7 @@ def _accept(given: argparse.Namespace, tools: Tools) -> int:
         return 1
     for qty, cycle in [(missing, holding.cycle), *((late.quantity, late) for late in leftovers)]:
         if qty and price is not None:
-            say(f"It would book {plain(qty)} of cycle {cycle.id} as sold outside at {plain(price)}.")
+            say(f"It would book {coins(qty)} of cycle {cycle.id} as sold outside at {shown(price)}.")
     if not missing and not leftovers and asset.lock_reason is None:
         say("The books agree, and nothing is locked: there is nothing to accept.")
         return 1

@@ -2,11 +2,13 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from dca import ledger, lifecycle, outside, strategy
 from dca.errors import StartRefused
-from dca.model import PRICE_STEP, Asset, Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
+from dca.model import Asset, Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
 from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
+from dca.operator.layout import coins, price, tell
 from dca.operator.tools import Command, Tools
 from dca.outside import Trade
 from dca.store import Transaction
@@ -26,9 +28,11 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     holding = holding_of(tools, given.asset)
     free = outside.free_to_adopt(holding.position, holding.cycle)
     qty = given.qty or round_down(free, holding.rules.qty_increment)
-    asset, say = holding.asset, tools.console.print
-    say(f"{asset.asset_symbol}: the account holds {plain(holding.position.qty)}, ", end="")
-    say(f"cycle {holding.cycle.id} has {plain(holding.cycle.quantity)} of them.")
+    asset, say = holding.asset, partial(tell, tools.console)
+    say(
+        f"{asset.asset_symbol}: the account holds {coins(holding.position.qty)}, cycle {holding.cycle.id} "
+        f"has {coins(holding.cycle.quantity)} of them."
+    )
     why_not = outside.why_not_adopt(holding.cycle, holding.orders, free, qty, holding.rules)
     if why_not is None and not 0 <= given.level <= asset.max_safety_orders:
         why_not = f"--level {given.level}: the asset has safety orders 0 to {asset.max_safety_orders}"
@@ -39,10 +43,11 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     control = tools.store.transaction(lambda tx: tx.control())
     row = _row(holding, holding.cycle, holding.orders, control, bought, tools)
     after = ledger.with_totals(holding.cycle, [*holding.orders, row])
-    say(f"It would take {plain(qty)} into the cycle as bought at {plain(given.price)}:")
-    say(f"  holds    {plain(holding.cycle.quantity)} -> {plain(after.quantity)}")
-    say(f"  average  {plain(holding.cycle.average_purchase_price)} -> {plain(after.average_purchase_price)}")
-    say(f"  safety orders used  {holding.cycle.safety_orders} -> {after.safety_orders}")
+    before = holding.cycle
+    say(f"It would take {coins(qty)} into the cycle as bought at {price(given.price)}:")
+    say(f"  holds    {coins(before.quantity)} -> {coins(after.quantity)}")
+    say(f"  average  {price(before.average_purchase_price)} -> {price(after.average_purchase_price)}")
+    say(f"  safety orders used  {before.safety_orders} -> {after.safety_orders}")
     for line in _next_buy(tools, asset, after):
         say(line)
     say(f"From then on the bot sells them with the rest, {plain(asset.take_profit_percent)} % above average.")
@@ -55,15 +60,15 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
 
 def _next_buy(tools: Tools, asset: Asset, after: Cycle) -> list[str]:
     """Where the next safety order would be, which follows the price that the operator says."""
-    price = strategy.safety_price(asset, after)
-    if price is None:
+    level = strategy.safety_price(asset, after)
+    if level is None:
         return ["  next safety order   none is left"]
-    line = f"  next safety order   at an ask of {plain(price.quantize(PRICE_STEP))}"
+    line = f"  next safety order   at an ask of {price(level)}"
     bid = bid_of(tools, asset.asset_symbol)
-    if bid is not None and bid < price:
+    if bid is not None and bid < level:
         return [
             line,
-            f"  WARNING: the bid is {plain(bid)}, so it is bought at once; a higher --level leaves fewer",
+            f"  WARNING: the bid is {price(bid)}, so it is bought at once; a higher --level leaves fewer",
         ]
     return [line]
 

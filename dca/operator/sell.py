@@ -2,15 +2,14 @@
 
 import argparse
 from dataclasses import replace
-from decimal import Decimal
+from functools import partial
 
 from dca import ledger, lifecycle, maintenance
 from dca.model import Asset, Cycle, Mode, Order, plain, round_down
 from dca.operator.holdings import bid_of, live
+from dca.operator.layout import coins, dollars, price, tell
 from dca.operator.tools import Command, Tools
 from dca.store import Transaction
-
-CENT = Decimal("0.01")
 
 
 def _sell_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +24,21 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
         return _withdraw(tools, asset)
     cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
     in_flight = [order for order in orders if order.is_live]
-    symbol, say = asset.asset_symbol, tools.console.print
+    symbol, say = asset.asset_symbol, partial(tell, tools.console)
     if not in_flight and not _is_sellable(cycle, orders):
-        say(f"{symbol} holds {plain(cycle.quantity)} (cycle {cycle.id} is {cycle.status}): nothing to sell.")
+        say(f"{symbol} holds {coins(cycle.quantity)} (cycle {cycle.id} is {cycle.status}): nothing to sell.")
         return 1
-    say(f"{symbol} cycle {cycle.id} is {cycle.status} and holds {plain(cycle.quantity)}, ", end="")
-    say(f"bought for ${cycle.bought_cost.quantize(CENT)} (average {plain(cycle.average_purchase_price)}).")
+    say(
+        f"{symbol} cycle {cycle.id} is {cycle.status} and holds {coins(cycle.quantity)}, bought for "
+        f"${dollars(cycle.bought_cost)} (average {price(cycle.average_purchase_price)})."
+    )
     for order in in_flight:
-        say(f"Open: {order.side} {plain(order.qty)} ({order.client_order_id}); a buy is canceled first.")
+        say(f"Open: {order.side} {coins(order.qty)} ({order.client_order_id}); a buy is canceled first.")
     bid = bid_of(tools, symbol)
     if bid is not None and cycle.quantity:
         value = cycle.quantity * bid
         left = value - ledger.dollar_fee(value) - cycle.bought_cost + cycle.sold_proceeds - cycle.sell_fee
-        say(f"At the bid of {plain(bid)} it brings ${value.quantize(CENT)}, net {left.quantize(CENT):+}.")
+        say(f"At the bid of {price(bid)} it brings ${dollars(value)}, net {left:+,.2f}.")
     say("All of it is sold at market at the next good quote. Then the cooldown begins, as after any sale;")
     say(f"./bot disable {symbol} keeps the bot from buying again.")
     if not tools.confirmed(f"Sell {symbol}?", yes=given.yes):
