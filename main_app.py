@@ -1,5 +1,6 @@
 """The bot: reacts to quotes and order updates until it is asked to stop. Settings come from .env."""
 
+import argparse
 import sys
 
 from dca import runtime
@@ -11,4 +12,5 @@ def main(context: runtime.Context) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="main_app.py", description=__doc__).parse_args()
     sys.exit(runtime.run("main_app", main))

@@ -78,7 +78,8 @@ class Bookkeeper:
         Raises:
             DatabaseUnavailable: nothing was booked, or the commit's outcome is unknown; book it again.
         """
-        if not snapshot.client_order_id.startswith(self._desk.prefix):
+        name = snapshot.client_order_id
+        if not (name.startswith(ledger.ANY_PREFIX) and name.isascii()):
             return None
         if ledger.is_incomplete(snapshot):
             why, now = "a fill without a price; asked for again", self._clock.now()
@@ -87,7 +88,8 @@ class Bookkeeper:
         self._troubles.ends("order", snapshot.client_order_id, self._clock.now(), symbol=snapshot.symbol)
         booked = self._store.transaction(lambda tx: self._book(tx, snapshot, attempt))
         if booked is None:
-            self._unknown_to_the_ledger(snapshot)
+            if name.startswith(self._desk.prefix):
+                self._unknown_to_the_ledger(snapshot)
             return None
         before, after, booking = booked
         if before != after:
@@ -109,6 +111,8 @@ class Bookkeeper:
         if attempt is not None:
             tx.answer_attempt(before.id, attempt, "accepted")
         difference = ledger.mismatch(before, snapshot)
+        if difference is not None and ledger.is_taken(before, snapshot):
+            return before, *self._id_was_taken(tx, cycle, orders, before)
         if difference is not None:
             self._lock(tx, before, f"the exchange's order {before.client_order_id}: {difference}")
             return before, before, Booking(cycle=cycle)
@@ -119,6 +123,18 @@ class Bookkeeper:
             self._lock(tx, after, f"order {after.client_order_id} was given up and turned up after all")
         tx.update_order(after)
         return before, after, self._move_on(tx, cycle, _with(orders, after))
+
+    def _id_was_taken(
+        self, tx: Transaction, cycle: Cycle, orders: list[Order], order: Order
+    ) -> tuple[Order, Booking]:
+        """After an older backup our ids come again: the exchange has an older order of that id, so ours was
+        not taken and never can be. It counts as refused; the next one has another number."""
+        now = self._clock.now()
+        reason = f"the id {order.client_order_id} was used before (an older backup?)"
+        rejected = replace(order, state=OrderState.REJECTED, closed_at=now)
+        tx.update_order(rejected)
+        refused = lifecycle.refused(cycle, order.side, reason, now)
+        return rejected, self._move_on(tx, refused, _with(orders, rejected))
 
     def _move_on(self, tx: Transaction, cycle: Cycle, orders: list[Order]) -> Booking:
         """Write what the orders make of their cycle."""

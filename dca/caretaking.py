@@ -103,12 +103,22 @@ def in_flight(orders: Iterable[Order]) -> bool:
     return any(order.is_live for order in orders)
 
 
+def holds_the_same(cycle: Cycle, other: Cycle | None) -> bool:
+    """Whether two looks at a cycle saw the same coins in it. Refusals and pauses may come and go."""
+    if other is None:
+        return False
+    seen = [(c.id, c.status, c.bought_qty, c.buy_fee_qty, c.sold_qty) for c in (cycle, other)]
+    return seen[0] == seen[1]
+
+
 def is_gone(books: Books) -> bool:
     """Whether the account holds nothing that could be sold where the cycle says it does (F57).
 
     Once is no evidence: Alpaca's paper accounts have shown empty positions for minutes (alpaca.md 2.4).
     """
-    if nonsense(books) is not None:
+    if nonsense(books) is not None or books.forgotten:
+        return False  # a forgotten sale of ours may explain it
+    if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):
         return False
     held = round_down(books.position.qty, books.rules.qty_increment)
     return strategy.can_be_sold(books.cycle, books.rules) and held < books.rules.min_order_size

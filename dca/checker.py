@@ -4,9 +4,10 @@ Nothing is concluded from a read that failed or was not whole. Quantities are ne
 what the orders do not explain locks the asset, with the numbers, until the books agree again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from dca import caretaking, ledger, lifecycle, start_checks
 from dca.agreement import write_booking
@@ -34,7 +35,9 @@ from dca.trader import Trader
 from dca.worker import limits_of
 
 LOOK_BACK = timedelta(days=2)
-"""How far back orders that the ledger does not know are looked for."""
+"""How far back orders that the ledger does not know are looked for; from a lock on, if there is one."""
+LAGS = 4
+"""Times GONE_SECONDS: so soon after a fill the position may not show it yet."""
 LEFTOVERS = timedelta(days=30)
 
 
@@ -56,6 +59,9 @@ class Checker:
         self._job = job
         self._control: Control = job.store.transaction(lambda tx: tx.control())
         self._prefix = ledger.id_prefix(self._control.install_id)
+        desk = Desk(self._control.install_id, self._control.epoch)
+        limits = limits_of(job.settings)
+        self._trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits)
 
     def run(self) -> None:
         """Raises:
@@ -94,11 +100,9 @@ class Checker:
         orders = job.store.transaction(lambda tx: tx.open_orders())
         if job.dry_run or not orders:
             return
-        desk = Desk(self._control.install_id, self._control.epoch)
-        trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits_of(job.settings))
         for order in orders:
             try:
-                settled = trader.settle(order).order
+                settled = self._trader.settle(order).order
             except Unavailable as error:
                 job.failed(f"not settled {order.client_order_id}", str(error), order.symbol)
             else:
@@ -116,7 +120,11 @@ class Checker:
         found = []
         for asset in after.assets:
             cycle = after.cycles.get(asset.id)
-            if cycle is None or cycle != before.cycles.get(asset.id) or asset.asset_symbol not in rules:
+            if cycle is None or asset.asset_symbol not in rules:
+                continue
+            if not caretaking.holds_the_same(cycle, before.cycles.get(asset.id)):
+                continue
+            if self._is_fresh(after.orders[cycle.id]):
                 continue
             if asset.id in sick or caretaking.in_flight(after.orders[cycle.id]):
                 continue
@@ -170,10 +178,9 @@ class Checker:
         operator has not accepted since. The list is read before the ledger: see caretaking.strangers."""
         broker = self._job.broker
         listed = broker.open_orders()
-        listed += [
-            each for each in broker.closed_orders(self._job.clock.now() - LOOK_BACK) if each.filled_qty
-        ]
+        listed += [each for each in broker.closed_orders(self._look_back()) if each.filled_qty]
         ours = [each for each in listed if each.client_order_id.startswith(self._prefix)]
+        self._book_late(ours)
 
         def read(tx: Transaction) -> list[Snapshot]:
             known = tx.known_ids([each.client_order_id for each in ours])
@@ -182,6 +189,38 @@ class Checker:
             return [each for each in unknown if not _is_before(each, accepted[each.symbol])]
 
         return self._job.store.transaction(read)
+
+    def _book_late(self, ours: Sequence[Snapshot]) -> None:
+        """Orders that were given up and are there after all: booked, which locks the asset (F22)."""
+
+        since = self._look_back()
+
+        def read(tx: Transaction) -> list[Snapshot]:
+            given_up = {order.client_order_id: order for order in tx.given_up_orders(since)}
+            return [
+                each
+                for each in ours
+                if each.client_order_id in given_up
+                and ledger.mismatch(given_up[each.client_order_id], each) is None
+            ]
+
+        for snapshot in self._job.store.transaction(read):
+            what = f"book {snapshot.client_order_id}, which was given up and is there"
+            self._job.act(what, snapshot.symbol, partial(self._trader.books.book, snapshot))
+
+    def _look_back(self) -> datetime:
+        """A lock must not end because the order behind it has grown old."""
+        assets = self._job.store.transaction(lambda tx: tx.assets())
+        locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
+        return min([self._job.clock.now(), *locks]) - LOOK_BACK
+
+    def _is_fresh(self, orders: Sequence[Order]) -> bool:
+        """Whether the newest fill is so recent that the position may not show it yet."""
+        lag = timedelta(seconds=LAGS * self._job.settings.gone_seconds)
+        newest = max(
+            (order.closed_at for order in orders if order.closed_at and order.filled_qty), default=None
+        )
+        return newest is not None and self._job.clock.now() - newest < lag
 
     def _heal(self) -> set[int]:
         """Rows that their orders explain, and that say something else: edited by hand, most likely.
@@ -257,7 +296,7 @@ class Checker:
         first = {books.asset.id: books for books in suspects}
         for books in self._look(rules):
             seen = first.get(books.asset.id)
-            if seen is None or books.cycle != seen.cycle:
+            if seen is None or not caretaking.holds_the_same(books.cycle, seen.cycle):
                 continue
             if caretaking.is_gone(books) and caretaking.is_gone(seen):
                 self._end(books)
@@ -279,10 +318,11 @@ class Checker:
 
         def work(tx: Transaction) -> bool:
             cycle = tx.cycle(seen.id)
-            if cycle != seen or caretaking.in_flight(tx.orders(cycle.id)):
+            if not caretaking.holds_the_same(cycle, seen) or caretaking.in_flight(tx.orders(cycle.id)):
                 return False
             now = job.clock.now()
             tx.update_cycle(lifecycle.proven_broken(cycle, reason, now))
+            tx.set_last_sell_price(asset.id, None)  # no price is known that could end the cooldown early
             tx.insert_cycle(asset.id, CycleStatus.COOLDOWN, now)
             return True
 

@@ -45,7 +45,7 @@ DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh", "lo
 START_TROUBLE = "start waiting"
 """Names as main_app's heartbeat has them."""
 
-MONEY_NAMES = ("break", "crash", "outcome unknown", "refused", "late order")
+MONEY_NAMES = ("break", "crash", "gone", "outcome unknown", "refused", "late order")
 STREAM_NAMES = ("quote stream silent", "order stream silent")
 
 
@@ -61,6 +61,8 @@ class Books:
     """Those that may still fill."""
     good_runs: dict[str, JobRun]
     run_starts: Sequence[datetime]
+    errors: Sequence[Cycle] = ()
+    """Cycles that ended as error within a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,9 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
             yield _lock(asset, cycle)
         if cycle is not None and cycle.refusals > 0 and cycle.problem:
             yield _refused(asset, cycle)
+    symbols = {asset.id: asset.asset_symbol for asset in books.assets}
+    for cycle in books.errors:
+        yield _gone(symbols.get(cycle.asset_id, "?"), cycle)
     for order in books.orders:
         if order.state is OrderState.SENT and now - order.created_at > UNKNOWN_AFTER:
             yield _unknown(order)
@@ -152,6 +157,9 @@ def _lock(asset: Asset, cycle: Cycle | None) -> Finding:
             f"To do: read logs/main_app.log, then ./bot why {symbol} and ./bot resume {symbol}",
         ]
         name, subject = f"crash {symbol}", f"{symbol} is locked: the bot died over it"
+    elif asset.lock_kind is None:
+        lines += ["Somebody locked it by hand, and it ends by hand.", f"To do: ./bot resume {symbol}"]
+        name, subject = f"break {symbol}", f"{symbol} is locked by hand"
     else:
         lines += [
             "It ends by itself as soon as the books agree.",
@@ -162,17 +170,27 @@ def _lock(asset: Asset, cycle: Cycle | None) -> Finding:
     return _money_finding(name, subject, lines)
 
 
+def _gone(symbol: str, cycle: Cycle) -> Finding:
+    lines = [
+        f"Cycle {cycle.id} of {symbol} ended as error: {cycle.problem}.",
+        f"It had bought {plain(cycle.bought_qty)} for {plain(cycle.bought_cost)} dollars.",
+        "The next cycle has begun in cooldown, and trades on by itself. This is told for a day.",
+        f"If the coins are there after all: ./bot adopt {symbol}, at {plain(cycle.average_purchase_price)}",
+    ]
+    return _money_finding(f"gone {symbol} {cycle.id}", f"{symbol}: a cycle ended as error", lines)
+
+
 def _refused(asset: Asset, cycle: Cycle) -> Finding:
     symbol = asset.asset_symbol
     lines = [
-        f"The exchange refused an order of {symbol}, {cycle.refusals} times in a row: {cycle.problem}.",
+        f"An order of {symbol} was refused or held back, {cycle.refusals} times in a row: {cycle.problem}.",
         f"Cycle {cycle.id} holds {plain(cycle.quantity)}.",
     ]
     for what, at in (("buy", cycle.next_buy_at), ("sell", cycle.next_sell_at)):
         if at is not None:
             lines.append(f"The bot waits, and tries the next {what} at {utc(at)} at the earliest.")
     lines.append(f"To see what is missing: ./bot why {symbol}")
-    return _money_finding(f"refused {symbol}", f"{symbol}: the exchange refused an order", lines)
+    return _money_finding(f"refused {symbol}", f"{symbol}: an order is refused or held back", lines)
 
 
 def _unknown(order: Order) -> Finding:

@@ -35,6 +35,9 @@ LEDGER_STEP = Decimal("1e-15")
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """The clocks may differ by seconds; an order that is older than ours by more is another order."""
 
+ANY_PREFIX = "dca-"
+"""How the ids of all installations begin: after a restored backup the ledger has orders of an earlier one."""
+
 _TAILS = {
     Purpose.BASE: "b",
     Purpose.TAKE_PROFIT: "tp",
@@ -66,7 +69,7 @@ def client_order_id(install_id: str, cycle_id: int, seq: int, purpose: Purpose, 
 
 def id_prefix(install_id: str) -> str:
     """How the client order ids of this installation begin."""
-    return f"dca-{install_id}-"
+    return f"{ANY_PREFIX}{install_id}-"
 
 
 def coin_fee(qty: Decimal) -> Decimal:
@@ -110,6 +113,14 @@ def mismatch(order: Order, snapshot: Snapshot) -> str | None:
     if snapshot.created_at is not None and snapshot.created_at < order.created_at - CLOCK_TOLERANCE:
         return f"it was made at {snapshot.created_at}, before we wrote ours down at {order.created_at}"
     return None
+
+
+def is_taken(order: Order, snapshot: Snapshot) -> bool:
+    """Whether an id that we sent without an answer yet is that of a much older order (F50)."""
+    unanswered = order.state is OrderState.SENT and order.exchange_order_id is None
+    if not unanswered or snapshot.created_at is None:
+        return False
+    return snapshot.created_at < order.created_at - CLOCK_TOLERANCE
 
 
 def _is_near(price: Decimal, ours: Decimal | None) -> bool:

@@ -131,11 +131,12 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     Raises:
         BrokenRule, IllegalTransition: our bug.
     """
-    current = ledger.with_totals(cycle, orders)
+    current = _out_of_cooldown(ledger.with_totals(cycle, orders))
     if cycle.status not in IN_FLIGHT or any(order.is_live for order in orders):
         return Booking(cycle=checked(current))
     last = max(orders, key=lambda order: order.seq)
-    current = _after_closing(current, last, now)
+    # What the order was counts, not what somebody wrote over the status while it was live (F84).
+    current = replace(_after_closing(current, last, now), status=_in_flight(last))
     sellable = round_down(current.quantity, last.qty_increment) >= last.min_order_size
     if last.side is Side.SELL and current.sold_qty > 0 and not sellable:
         return _sold_out(current, now)
@@ -143,6 +144,17 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     wish = current.exit_requested_at if sellable else None  # fulfilled: there is nothing to sell
     watching = replace(current, status=after(current.status, event), exit_requested_at=wish)
     return Booking(cycle=checked(watching))
+
+
+def _in_flight(order: Order) -> CycleStatus:
+    return CycleStatus.BUYING if order.side is Side.BUY else CycleStatus.SELLING
+
+
+def _out_of_cooldown(cycle: Cycle) -> Cycle:
+    """Who holds coins does not cool down: somebody wrote that over the status (F84)."""
+    if cycle.status is CycleStatus.COOLDOWN and cycle.quantity > 0:
+        return replace(cycle, status=CycleStatus.WATCHING)
+    return cycle
 
 
 def _after_closing(cycle: Cycle, order: Order, now: datetime) -> Cycle:
@@ -208,15 +220,10 @@ def healed(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     """
     live = next((order for order in orders if order.is_live), None)
     if live is not None:
-        status = CycleStatus.BUYING if live.side is Side.BUY else CycleStatus.SELLING
-        return Booking(cycle=checked(ledger.with_totals(replace(cycle, status=status), orders)))
-    if cycle.status not in IN_FLIGHT:
-        return Booking(cycle=checked(ledger.with_totals(cycle, orders)))
-    if not orders:
+        return Booking(cycle=checked(ledger.with_totals(replace(cycle, status=_in_flight(live)), orders)))
+    if cycle.status in IN_FLIGHT and not orders:
         return Booking(cycle=checked(replace(cycle, status=CycleStatus.WATCHING)))
-    last = max(orders, key=lambda order: order.seq)
-    status = CycleStatus.BUYING if last.side is Side.BUY else CycleStatus.SELLING
-    booking = book(replace(cycle, status=status), orders, now)
+    booking = book(cycle, orders, now)
     return replace(booking, cycle=replace(booking.cycle, refusals=cycle.refusals, problem=cycle.problem))
 
 

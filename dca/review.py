@@ -216,6 +216,7 @@ def _books(tx: Transaction, now: datetime) -> Books:
         orders=tx.open_orders(),
         good_runs=tx.last_good_runs(),
         run_starts=tx.run_starts_since(now - 2 * health.LONGEST_OVERDUE),
+        errors=tx.error_cycles(now - DAY),
     )
 
 

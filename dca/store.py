@@ -157,7 +157,7 @@ class Transaction(Journal, Editing, Reports, Looks):
         )[0]
         return int(row["sent"]), int(row["unanswered"])
 
-    def set_last_sell_price(self, asset_id: int, price: Decimal) -> None:
+    def set_last_sell_price(self, asset_id: int, price: Decimal | None) -> None:
         self._write("UPDATE dca_assets SET last_sell_price = %s WHERE id = %s", [price, asset_id])
 
     def lock_asset(self, asset_id: int, reason: str, now: datetime, kind: LockKind = LockKind.BREAK) -> bool:
@@ -199,15 +199,18 @@ class Transaction(Journal, Editing, Reports, Looks):
         """Orders that may still fill, as far as we know. Not locked."""
         return [value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {OPEN}")]
 
-    def known_ids(self, client_order_ids: list[str]) -> set[str]:
-        """Which of these orders the ledger has."""
-        if not client_order_ids:
-            return set()
-        marks = ", ".join(["%s"] * len(client_order_ids))
+    def given_up_orders(self, closed_after: datetime) -> list[Order]:
+        """Orders that were refused or never arrived, as far as is known. Not locked."""
         rows = self._rows(
-            f"SELECT client_order_id FROM dca_orders WHERE client_order_id IN ({marks})", *client_order_ids
+            f"SELECT {_ORDER} FROM dca_orders WHERE state IN ('void', 'rejected') AND closed_at > %s",
+            closed_after,
         )
-        return {str(row["client_order_id"]) for row in rows}
+        return [value_from(Order, row) for row in rows]
+
+    def error_cycles(self, completed_after: datetime) -> list[Cycle]:
+        """Cycles that ended as error since then. Not locked."""
+        sql = f"SELECT {_CYCLE} FROM dca_cycles WHERE status = 'error' AND completed_at > %s"
+        return [value_from(Cycle, row) for row in self._rows(sql, completed_after)]
 
     def leftover_cycles(self, completed_after: datetime) -> list[Cycle]:
         """Complete cycles that hold, again, what could be sold: a fill came too late (F73). Not locked."""
@@ -256,7 +259,7 @@ class Store:
             except mysql.connector.Error as error:
                 self.close()
                 # A server that is gone is not waited for; a lock that was lost is fought for.
-                self._give_up_or_rerun(error, last=attempt == (2 if self._is_lost(error) else _TRIES))
+                self._give_up_or_rerun(error, last=attempt >= (2 if self._is_lost(error) else _TRIES))
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Transaction], R]) -> R:

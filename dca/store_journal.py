@@ -31,19 +31,23 @@ class Journal(Statements):
 
     def last_runs(self) -> dict[str, JobRun]:
         """Each job's last run that ended, by name; a job that never ran is not in it."""
-        rows = self._rows(
-            f"SELECT {_RUN} FROM job_runs WHERE id IN"
-            " (SELECT MAX(id) FROM job_runs WHERE ended_at IS NOT NULL GROUP BY job)"
-        )
-        return {run.job: run for run in (value_from(JobRun, row) for row in rows)}
+        return self._newest("ended_at IS NOT NULL")
 
     def last_good_runs(self) -> dict[str, JobRun]:
         """Each job's last run that was done or stood down, by name."""
-        rows = self._rows(
-            f"SELECT {_RUN} FROM job_runs WHERE id IN"
-            " (SELECT MAX(id) FROM job_runs WHERE result IN ('done', 'stood_down') GROUP BY job)"
-        )
-        return {run.job: run for run in (value_from(JobRun, row) for row in rows)}
+        return self._newest("result IN ('done', 'stood_down')")
+
+    def _newest(self, condition: str) -> dict[str, JobRun]:
+        """One step into the index per job: months of runs are hundreds of thousands of rows."""
+        found = {}
+        for row in self._rows("SELECT DISTINCT job FROM job_runs"):
+            newest = self._rows(
+                f"SELECT {_RUN} FROM job_runs WHERE job = %s AND {condition}"
+                " ORDER BY started_at DESC LIMIT 1",
+                row["job"],
+            )
+            found.update({run.job: run for run in (value_from(JobRun, each) for each in newest)})
+        return found
 
     def first_run_at(self) -> datetime | None:
         """When any job first ran, as far as rows are kept."""
@@ -205,6 +209,25 @@ class Journal(Statements):
             " VALUES (%s, %s, %s, %s, %s)",
             [now, who[:64], command[:300], asset_symbol, effect[:1000]],
         )
+
+    def known_ids(self, client_order_ids: list[str]) -> set[str]:
+        """Which of these orders the ledger has."""
+        possible = [each for each in client_order_ids if each.isascii()]  # ours are; others fit no column
+        if not possible:
+            return set()
+        marks = ", ".join(["%s"] * len(possible))
+        rows = self._rows(
+            f"SELECT client_order_id FROM dca_orders WHERE client_order_id IN ({marks})", *possible
+        )
+        return {str(row["client_order_id"]) for row in rows}
+
+    def last_fill_at(self, asset_id: int) -> datetime | None:
+        """When an order of the asset that has filled was last closed."""
+        rows = self._rows(
+            "SELECT MAX(closed_at) AS at FROM dca_orders WHERE asset_id = %s AND filled_qty > 0", asset_id
+        )
+        at: datetime | None = rows[0]["at"]
+        return None if at is None else at.replace(tzinfo=UTC)
 
     def last_action_at(self, asset_symbol: str, command: str) -> datetime | None:
         """When the operator last gave that command for that asset."""

@@ -332,7 +332,9 @@ class Trader:
         if self._quote_problem(quote, self._clock.now()) is not None:
             return False
         if order.side is Side.SELL:
-            return order.trigger_price is None or quote.bid >= order.trigger_price
+            if order.trigger_price is None:  # the operator's wish, if it still is one
+                return watch.cycle is not None and watch.cycle.exit_requested_at is not None
+            return quote.bid >= order.trigger_price
         may_buy = watch.asset.is_enabled and self._desk.mode is Mode.RUN
         return may_buy and order.limit_price is not None and quote.ask <= order.limit_price
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -146,7 +147,8 @@ class TradeUpdates(Hub):
         return good
 
     async def _send(self, socket: web.WebSocketResponse, stream: str, data: Json) -> None:
-        await socket.send_bytes(json.dumps({"stream": stream, "data": data}).encode())
+        with suppress(ConnectionResetError):  # a client that was killed
+            await socket.send_bytes(json.dumps({"stream": stream, "data": data}).encode())
 
     async def publish(self, update: Json) -> None:
         """Send an update, unless a fault loses, doubles or delays it."""
@@ -324,10 +326,11 @@ def _read(data: object, packed: bool) -> Json | None:
 
 
 async def _send(socket: web.WebSocketResponse, packed: bool, messages: list[Json]) -> None:
-    if packed:
-        await socket.send_bytes(msgpack.packb(messages, datetime=True))
-    else:
-        await socket.send_str(json.dumps(messages, default=_as_text))
+    with suppress(ConnectionResetError):  # a client that was killed
+        if packed:
+            await socket.send_bytes(msgpack.packb(messages, datetime=True))
+        else:
+            await socket.send_str(json.dumps(messages, default=_as_text))
 
 
 def _as_text(value: object) -> str:

@@ -50,7 +50,7 @@ INSERT INTO schema_migrations (version, name, applied_at) VALUES (1, '0001_readm
 
 -- The ledger of orders, the columns the bot keeps beside the documented ones, and the rules that make
 -- the database refuse an impossible row. A rule's name begins with the column it guards, because the
--- name is what the server prints when it refuses. Valid on MariaDB 10.6+ and MySQL 8.0.16+: MySQL wants
+-- name is what the server prints when it refuses. Valid on MariaDB 10.6+ and MySQL 8.0.19+: MySQL wants
 -- rule names unique in the whole database, and generated columns VIRTUAL where a foreign key cascades.
 
 ALTER TABLE dca_assets
@@ -200,6 +200,8 @@ INSERT INTO schema_migrations (version, name, applied_at) VALUES (2, '0002_ledge
 ALTER TABLE dca_assets
     ADD COLUMN lock_kind VARCHAR(8) NULL COMMENT 'break: the books disagree, ends when they agree; crash: the bot died over it, ends by hand',
     ADD CONSTRAINT lock_kind_is_known CHECK (lock_kind IN ('break', 'crash'));
+
+UPDATE dca_assets SET lock_kind = IF(lock_reason LIKE 'main_app died%', 'crash', 'break') WHERE lock_reason IS NOT NULL;
 
 ALTER TABLE dca_cycles
     ADD COLUMN exit_requested_at DATETIME(6) NULL COMMENT 'UTC; the operator wants what it holds sold at the next good quote';

@@ -75,7 +75,16 @@ def only(found: Sequence[Finding], name: str) -> Finding:
 def test_where_all_is_well_nothing_is_found_and_all_is_judged() -> None:
     assert health.findings(look()) == []
     assert set(health.judged(look())) == {
-        *("database down", "break", "crash", "outcome unknown", "refused", "late order", "kill switch"),
+        *(
+            "database down",
+            "break",
+            "crash",
+            "gone",
+            "outcome unknown",
+            "refused",
+            "late order",
+            "kill switch",
+        ),
         *("caretaker overdue", "exchange down", "quote stream silent", "order stream silent", "disk full"),
     }
 

@@ -55,6 +55,7 @@ def rig(database: DatabaseSettings) -> Iterator[Rig]:
 def bot(rig: Rig, folder: Path, line: str) -> tuple[int, str]:
     """Run a command as typed; returns its exit code and what it said."""
     name, *rest = line.split()
+    rig.clock.pass_seconds(121)  # what was filled is shown by the position
     tools = RigTools(line, rig, folder)
     parser = argparse.ArgumentParser()
     COMMANDS[name].add_arguments(parser)
@@ -232,6 +233,7 @@ def test_a_cycle_that_changed_since_it_was_shown_is_shown_again(rig: Rig, tmp_pa
             return True
 
     for line in ("accept BTC/USD", "adopt BTC/USD --price 90"):
+        rig.clock.pass_seconds(121)
         rig.deposit("0.3" if line.startswith("adopt") else "0")
         name, *rest = line.split()
         parser = argparse.ArgumentParser()

@@ -1,7 +1,6 @@
 """./bot COMMAND: finds the command, and says in one line what went wrong."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -55,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     except DcaError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # ./bot orders | head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:  # the screen's disk is full, or its reader has left
+        print(f"{name}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\n{name}: stopped", file=sys.stderr)
         return 130

@@ -8,7 +8,7 @@ from functools import partial
 from dca import caretaking, ledger, lifecycle, outside
 from dca.errors import StartRefused
 from dca.model import Cycle, CycleStatus, LockKind, Order, Purpose, plain
-from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
+from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive, too_soon
 from dca.operator.layout import coins, tell
 from dca.operator.layout import price as shown
 from dca.operator.tools import Command, Tools
@@ -30,7 +30,7 @@ def _accept(given: argparse.Namespace, tools: Tools) -> int:
     leftovers = tools.store.transaction(
         lambda tx: [late for late in tx.leftover_cycles(LONG_AGO) if late.asset_id == asset.id]
     )
-    why_not = _why_not_accept(holding)
+    why_not = _why_not_accept(holding) or too_soon(tools, asset)
     if why_not is not None:
         say(f"Not accepted: {why_not}.")
         return 1
@@ -96,7 +96,10 @@ def accept(
     if cycle.version != holding.cycle.version:
         raise StartRefused("not accepted: the cycle has changed meanwhile; look again")
     effects = []
-    for qty, each in [(missing, cycle), *((late.quantity, tx.cycle(late.id)) for late in leftovers)]:
+    ended = [tx.cycle(late.id) for late in leftovers]
+    if [each.version for each in ended] != [late.version for late in leftovers]:
+        raise StartRefused("not accepted: an ended cycle has changed meanwhile; look again")
+    for qty, each in [(missing, cycle), *((late.quantity, late) for late in ended)]:
         if qty and price is not None:
             _book_outside_sale(tx, tools, holding, each, tx.orders(each.id), qty, price)
             effects.append(f"cycle {each.id}: {plain(qty)} sold outside at {plain(price)}")
@@ -127,6 +130,7 @@ def _book_outside_sale(
     after = lifecycle.sold_outside(cycle, [*orders, insert(tx, row)], holding.rules, now)
     tx.update_cycle(after)
     if after.status is CycleStatus.COMPLETE and cycle.status is not CycleStatus.COMPLETE:
+        tx.set_last_sell_price(holding.asset.id, price)
         tx.insert_cycle(holding.asset.id, CycleStatus.COOLDOWN, now)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from dca import ledger, lifecycle, outside, strategy
 from dca.errors import StartRefused
 from dca.model import Asset, Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
-from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive
+from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive, too_soon
 from dca.operator.layout import coins, price, tell
 from dca.operator.tools import Command, Tools
 from dca.outside import Trade
@@ -34,6 +34,7 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
         f"has {coins(holding.cycle.quantity)} of them."
     )
     why_not = outside.why_not_adopt(holding.cycle, holding.orders, free, qty, holding.rules)
+    why_not = why_not or too_soon(tools, asset)
     if why_not is None and not 0 <= given.level <= asset.max_safety_orders:
         why_not = f"--level {given.level}: the asset has safety orders 0 to {asset.max_safety_orders}"
     if why_not is not None:

@@ -300,6 +300,8 @@ def of_main_app(look: Overview) -> Line:
     if not look.is_running:
         had_a_chance = "watchdog" in look.books.last_runs
         remedy = "the watchdog starts it, and cron that (./bot install); see logs/main_app.log"
+        if staleness.is_left_down(look):
+            remedy = "it died too often and is left down: see logs/main_app.log, then ./bot resume"
         return (fail if had_a_chance else warn)("main app", "not running", remedy)
     wrong = staleness.about_main_app(look)
     if wrong:

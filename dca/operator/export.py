@@ -54,10 +54,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export(given: argparse.Namespace, tools: Tools) -> int:
     targets = targets_of(given.csv, given.what)
-    for path in targets.values():
-        if path.exists() and not given.force:
-            raise StartRefused(f"{path} is there already: give --force to overwrite it, or another name")
     try:
+        for path in targets.values():
+            if path.exists() and not given.force:
+                raise StartRefused(f"{path} is there already: give --force to overwrite it, or another name")
         next(iter(targets.values())).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, path in targets.items():
             count = write(path, KINDS[name].cls, _rows(tools, name), force=given.force)

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 
 from dca.caretaking import Books
@@ -9,6 +10,8 @@ from dca.errors import StartRefused, Unavailable
 from dca.model import Asset, Cycle, Order, OrderState, Position, TradingRules
 from dca.operator.tools import Tools
 from dca.store import Transaction
+
+SETTLED_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,14 @@ def holding_of(tools: Tools, symbol: str) -> Holding:
     position = tools.broker.position(asset.asset_symbol)
     cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
     return Holding(asset=asset, cycle=cycle, orders=tuple(orders), position=position, rules=rules)
+
+
+def too_soon(tools: Tools, asset: Asset) -> str | None:
+    """Why the account's position cannot be trusted yet: it shows a fill some seconds late."""
+    at = tools.store.transaction(lambda tx: tx.last_fill_at(asset.id))
+    if at is None or tools.clock.now() - at > SETTLED_AFTER:
+        return None
+    return "an order was filled a moment ago, and the position may not show it yet: try again in two minutes"
 
 
 def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:

@@ -3,12 +3,14 @@
 To be run with main_app stopped: a change of a table waits for its readers (F85).
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 import dca.settings
 from dca.errors import DatabaseUnavailable, SettingsProblem
 from dca.store import Store
+from dca.supervisor import is_locked
 
 SQL = Path(__file__).resolve().parent.parent.parent / "sql"
 RECORD = """
@@ -60,8 +62,12 @@ def apply(store: Store) -> list[str]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="bot migrate", description=__doc__).parse_args()
     try:
         settings = dca.settings.load()
+        if is_locked(settings.state_dir / "main_app.lock"):
+            print("migrate: main_app is running: ./bot stop first", file=sys.stderr)
+            return 1
         with Store(settings.database) as store:
             applied = apply(store)
     except SettingsProblem as error:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from dca import ledger, lifecycle, maintenance
+from dca.errors import StartRefused
 from dca.model import Asset, Cycle, Mode, Order, plain, round_down
 from dca.operator.holdings import bid_of, live
 from dca.operator.layout import coins, dollars, price, tell
@@ -43,7 +44,7 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     say(f"./bot disable {symbol} keeps the bot from buying again.")
     if not tools.confirmed(f"Sell {symbol}?", yes=given.yes):
         return 1
-    tools.store.transaction(lambda tx: _wish(tx, tools, asset))
+    tools.store.transaction(lambda tx: _wish(tx, tools, asset, cycle))
     say(_when_it_happens(tools, asset))
     return 0
 
@@ -55,8 +56,10 @@ def _is_sellable(cycle: Cycle, orders: list[Order]) -> bool:
     return round_down(cycle.quantity, orders[-1].qty_increment) >= orders[-1].min_order_size
 
 
-def _wish(tx: Transaction, tools: Tools, asset: Asset) -> None:
+def _wish(tx: Transaction, tools: Tools, asset: Asset, shown: Cycle) -> None:
     cycle, _ = live(tx, asset)
+    if cycle.id != shown.id:
+        raise StartRefused(f"cycle {shown.id} has ended meanwhile: there is nothing to sell")
     tx.update_cycle(lifecycle.exit_requested(cycle, tools.clock.now()))
     tools.note(tx, asset.asset_symbol, f"cycle {cycle.id}: sell {plain(cycle.quantity)} at the next quote")
 

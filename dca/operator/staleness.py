@@ -67,9 +67,20 @@ def troubles(look: Overview) -> list[str]:
     return found
 
 
+def is_left_down(look: Overview) -> bool:
+    """Whether the watchdog does not start main_app any more."""
+    return any(incident.name == "main app left down" for incident in look.books.incidents)
+
+
+def _why_down(look: Overview) -> str:
+    if is_left_down(look):
+        return "main_app is left down after too many deaths: see its log, then ./bot resume"
+    return "main_app is not running: the watchdog starts it (is cron there? ./bot doctor)"
+
+
 def about_main_app(look: Overview) -> list[str]:
     if not look.is_running:
-        return ["main_app is not running: the watchdog starts it (is cron there? ./bot doctor)"]
+        return [_why_down(look)]
     beat = look.beat
     if beat is None:
         return ["main_app is running, and there is no heartbeat of it yet"]

@@ -93,7 +93,7 @@ def _screen_or_why_not(eye: Eye, console: Console) -> RenderableType:
 def screen(look: Overview, console: Console) -> RenderableType:
     """All of it, 100 columns wide at the most."""
     found = rows.rows(look)
-    parts: list[RenderableType] = [*_header(look), Text()]
+    parts: list[RenderableType] = [*_header(look), *_wrong(look), Text()]
     parts.append(layout.fit(console, _table(found, look.now)) if found else Text(NO_ASSET))
     parts += [Text(), *_footnotes(look, found)]
     return Group(*parts)
@@ -258,11 +258,14 @@ def _footnotes(look: Overview, found: list[Row]) -> Iterator[RenderableType]:
     for row in found:
         for line in _about(row, look.now):
             yield Text(f"{row.asset_symbol}: {line}")
-    wrong = staleness.troubles(look)
-    for trouble in wrong:
-        yield Text(f"WRONG: {trouble}", "red")
-    if not wrong:
+    if not staleness.troubles(look):
         yield Text("All is well.", "green")
+
+
+def _wrong(look: Overview) -> Iterator[RenderableType]:
+    """Above the table: a short terminal must not hide it."""
+    for trouble in staleness.troubles(look):
+        yield Text(f"WRONG: {trouble}", "red")
 
 
 def _about(row: Row, now: datetime) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import argparse
 import getpass
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,19 @@ from dca.store import Store, Transaction
 WIDTH = 100
 
 
+class Screen(Console):
+    """A console whose reader may leave: ./bot pause | head has to do its work all the same."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing any more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+
+
 class Tools:
     """Settings, database, exchange and screen; each made when first asked for."""
 
@@ -28,7 +43,8 @@ class Tools:
         self.command = command
         """As it was typed, for the audit table."""
         self.clock: Clock = SystemClock()
-        self.console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
+        # Numbers are never cut for a narrow terminal: its lines run over instead.
+        self.console: Console = Screen(width=max(WIDTH, _terminal_width()), highlight=False, soft_wrap=False)
 
     @cached_property
     def settings(self) -> Settings:

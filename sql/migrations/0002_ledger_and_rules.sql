@@ -1,6 +1,6 @@
 -- The ledger of orders, the columns the bot keeps beside the documented ones, and the rules that make
 -- the database refuse an impossible row. A rule's name begins with the column it guards, because the
--- name is what the server prints when it refuses. Valid on MariaDB 10.6+ and MySQL 8.0.16+: MySQL wants
+-- name is what the server prints when it refuses. Valid on MariaDB 10.6+ and MySQL 8.0.19+: MySQL wants
 -- rule names unique in the whole database, and generated columns VIRTUAL where a foreign key cascades.
 
 ALTER TABLE dca_assets

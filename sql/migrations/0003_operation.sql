@@ -5,6 +5,8 @@ ALTER TABLE dca_assets
     ADD COLUMN lock_kind VARCHAR(8) NULL COMMENT 'break: the books disagree, ends when they agree; crash: the bot died over it, ends by hand',
     ADD CONSTRAINT lock_kind_is_known CHECK (lock_kind IN ('break', 'crash'));
 
+UPDATE dca_assets SET lock_kind = IF(lock_reason LIKE 'main_app died%', 'crash', 'break') WHERE lock_reason IS NOT NULL;
+
 ALTER TABLE dca_cycles
     ADD COLUMN exit_requested_at DATETIME(6) NULL COMMENT 'UTC; the operator wants what it holds sold at the next good quote';
 
