@@ -22,6 +22,11 @@ A paper exchange for crypto is running on this machine.
   key id          {key_id}
   secret key      {secret_key}
 
+For the bot's .env (the keys are new at every start):
+  APCA_API_BASE_URL="{trading}"
+  APCA_API_KEY_ID="{key_id}"
+  APCA_API_SECRET_KEY="{secret_key}"
+
 With alpaca-py:
   TradingClient(key_id, secret_key, url_override="{trading}")
   TradingStream(key_id, secret_key, url_override="{trading_stream}")

@@ -137,9 +137,16 @@ def _write_rows(file: IO[str], cls: type[Row], rows: Iterator[Row]) -> int:
     writer.writerow(names)
     count = 0
     for row in rows:
-        writer.writerow([cell(getattr(row, name)) for name in names])
+        writer.writerow([cell(_value(row, name)) for name in names])
         count += 1
     return count
+
+
+def _value(row: Row, name: str) -> Any:
+    """A column of a row. A cycle that has not ended has no profit yet, only costs."""
+    if name == "net_profit" and isinstance(row, CycleReport) and row.completed_at is None:
+        return None
+    return getattr(row, name)
 
 
 def cell(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side
@@ -12,6 +13,7 @@ from dca.reporting import CycleReport, OrderReport, ProfitReport
 from dca.store_reports import By, Which
 
 DEFAULT_LAST = 20
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def _last(text: str) -> int:
@@ -199,6 +201,11 @@ def _profit(given: argparse.Namespace, tools: Tools) -> int:
         layout.tell(tools.console, _no_profit(tools))
     else:
         _show_profit(tools, by, found, total)
+        errors = tools.store.transaction(lambda tx: tx.error_cycles(LONG_AGO))
+        if errors:
+            lost = sum((each.net_profit for each in errors), ZERO)
+            words = f"Not counted: {len(errors)} cycles that ended as error, {layout.dollars(lost)} dollars."
+            layout.tell(tools.console, words)
     return 0
 
 
