@@ -36,8 +36,6 @@ from dca.worker import limits_of
 
 LOOK_BACK = timedelta(days=2)
 """How far back orders that the ledger does not know are looked for; from a lock on, if there is one."""
-LAGS = 4
-"""Times GONE_SECONDS: so soon after a fill the position may not show it yet."""
 LEFTOVERS = timedelta(days=30)
 
 
@@ -123,8 +121,6 @@ class Checker:
             if cycle is None or asset.asset_symbol not in rules:
                 continue
             if not caretaking.holds_the_same(cycle, before.cycles.get(asset.id)):
-                continue
-            if self._is_fresh(after.orders[cycle.id]):
                 continue
             if asset.id in sick or caretaking.in_flight(after.orders[cycle.id]):
                 continue
@@ -213,14 +209,6 @@ class Checker:
         assets = self._job.store.transaction(lambda tx: tx.assets())
         locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
         return min([self._job.clock.now(), *locks]) - LOOK_BACK
-
-    def _is_fresh(self, orders: Sequence[Order]) -> bool:
-        """Whether the newest fill is so recent that the position may not show it yet."""
-        lag = timedelta(seconds=LAGS * self._job.settings.gone_seconds)
-        newest = max(
-            (order.closed_at for order in orders if order.closed_at and order.filled_qty), default=None
-        )
-        return newest is not None and self._job.clock.now() - newest < lag
 
     def _heal(self) -> set[int]:
         """Rows that their orders explain, and that say something else: edited by hand, most likely.

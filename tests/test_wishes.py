@@ -202,16 +202,6 @@ def test_refusals_between_two_looks_do_not_hide_that_coins_are_gone(rig: Rig) ->
     assert rig.cycle().id == 2
 
 
-def test_so_soon_after_a_fill_the_position_is_not_judged(rig: Rig) -> None:
-    rig.bought()
-    take_away(rig, "0.1995")
-    import consistency_checker
-
-    assert run(rig, consistency_checker.main, gone_seconds=0.001).changed == 0
-    rig.clock.pass_seconds(1)
-    assert run(rig, consistency_checker.main, gone_seconds=0.001).changed == 1
-
-
 def test_after_coins_are_gone_no_old_sale_ends_the_cooldown_and_it_is_mailed(rig: Rig) -> None:
     edit(rig, "UPDATE dca_assets SET last_sell_price = 120")
     rig.bought()

@@ -11,7 +11,7 @@ from dca.model import Asset, Cycle, Order, OrderState, Position, TradingRules
 from dca.operator.tools import Tools
 from dca.store import Transaction
 
-SETTLED_AFTER = timedelta(minutes=2)
+SETTLED_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,9 @@ def too_soon(tools: Tools, asset: Asset) -> str | None:
     at = tools.store.transaction(lambda tx: tx.last_fill_at(asset.id))
     if at is None or tools.clock.now() - at > SETTLED_AFTER:
         return None
-    return "an order was filled a moment ago, and the position may not show it yet: try again in two minutes"
+    return (
+        "an order was filled a moment ago, and the position may not show it yet: try again in half a minute"
+    )
 
 
 def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
