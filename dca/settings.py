@@ -213,8 +213,8 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
         max_quote_age_seconds=read.number("MAX_QUOTE_AGE_SECONDS", "15", least="1", most="300"),
         max_spread_percent=read.number("MAX_SPREAD_PERCENT", "2", least="0.01", most="50"),
         workers=read.whole("WORKERS", "4", least="1", most="32"),
-        log_dir=Path(read.optional("LOG_DIR") or ROOT / "logs"),
-        state_dir=Path(read.optional("STATE_DIR") or ROOT / "var"),
+        log_dir=ROOT / (read.optional("LOG_DIR") or "logs"),  # relative to the project, wherever it runs
+        state_dir=ROOT / (read.optional("STATE_DIR") or "var"),
         warnings=tuple(warnings),
     )
     if read.problems:

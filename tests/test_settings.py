@@ -273,3 +273,9 @@ def test_no_secret_is_ever_shown() -> None:
     with pytest.raises(SettingsProblem) as caught:
         parsed(**MAIL, DB_PORT="x", APCA_API_STREAM_URL="x", WORKERS="x")
     assert not [secret for secret in secrets if secret in str(caught.value)]
+
+
+def test_relative_folders_are_the_project_s_whatever_the_working_directory() -> None:
+    found = parsed(LOG_DIR="my-logs", STATE_DIR="../state")
+    assert (found.log_dir, found.state_dir) == (ROOT / "my-logs", ROOT / "../state")
+    assert parsed(LOG_DIR="/var/log/dca").log_dir == Path("/var/log/dca")
