@@ -8,7 +8,7 @@ from dca.errors import Unavailable
 from dca.job import Job
 from dca.logs import Troubles, fact
 from dca.model import Control, Order, Snapshot
-from dca.store import Transaction
+from dca.ports import Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
 

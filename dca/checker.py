@@ -30,7 +30,7 @@ from dca.model import (
     TradingRules,
     plain,
 )
-from dca.store import Transaction
+from dca.ports import Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
 

@@ -22,7 +22,7 @@ from dca import wire
 from dca.errors import ExchangeUnavailable
 from dca.inbox import Inboxes
 from dca.logs import Troubles, fact
-from dca.ports import Clock
+from dca.ports import Clock, Stream
 from dca.settings import ExchangeSettings
 
 ANSWER_SECONDS = 10
@@ -90,7 +90,7 @@ class Feed:
             self._symbols = frozenset(symbols)
             self._call(self._symbols_changed.set)
 
-    def reconnect(self, stream: StreamState, why: str) -> None:
+    def reconnect(self, stream: Stream, why: str) -> None:
         """Give up a connection that looks well and brings nothing."""
         self._troubles.begins("stream", stream.name, why, self._clock.now())
         connection = self._open.get(stream.name)

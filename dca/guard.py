@@ -8,9 +8,9 @@ from dca.errors import DatabaseUnavailable, ExchangeUnavailable, StartRefused
 from dca.job import Job
 from dca.logs import fact, warn
 from dca.model import Mode
+from dca.ports import Transaction
 from dca.records import Finding, IncidentKind
 from dca.runtime import BAD_SETTINGS
-from dca.store import Transaction
 from dca.supervisor import Started, Supervisor
 from dca.watching import Decision, Memory, Verdict
 

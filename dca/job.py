@@ -12,10 +12,10 @@ from dca.broker import Broker as AlpacaBroker
 from dca.clock import SystemClock
 from dca.errors import DatabaseUnavailable, DcaError
 from dca.logs import fact, warn
-from dca.ports import Broker, Clock
+from dca.ports import Broker, Clock, Store
 from dca.records import Result
 from dca.settings import Settings
-from dca.store import Store
+from dca.store import Store as MySqlStore
 
 TIME_LIMIT_SECONDS = 55.0
 
@@ -89,18 +89,18 @@ def _run(
 ) -> None:
     clock = SystemClock()
     started, started_at = clock.monotonic(), clock.now()
-    with Store(context.settings.database) as store:
+    with MySqlStore(context.settings.database) as store:
         job = Job(context=context, store=store, clock=clock, dry_run=dry_run)
         pause = maintenance.current(context.settings.state_dir, clock.now())
         if pause is not None:
             fact("run", f"standing down until {pause.until:%Y-%m-%d %H:%M:%S} UTC", why=pause.why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # it may be what the maintenance is about
-                    _end(job, _begin(job, started_at), Result.STOOD_DOWN)
+                    _end(store, job, _begin(store, job, started_at), Result.STOOD_DOWN)
             return
         if needs_database:
             store.check_schema()
-        run_id = _begin(job, started_at) if needs_database and not dry_run else None
+        run_id = _begin(store, job, started_at) if needs_database and not dry_run else None
         result = Result.FAILED
         try:
             work(job)
@@ -116,16 +116,16 @@ def _run(
             fact("run", text, level=level, why=why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # what ended the run is told already
-                    _end(job, _begin(job, started_at) if run_id is None else run_id, result)
+                    _end(store, job, _begin(store, job, started_at) if run_id is None else run_id, result)
 
 
-def _begin(job: Job, at: datetime) -> int:
-    return job.store.transaction(lambda tx: tx.begin_run(job.context.name, at))
+def _begin(store: MySqlStore, job: Job, at: datetime) -> int:
+    return store.transaction(lambda tx: tx.begin_run(job.context.name, at))
 
 
-def _end(job: Job, run_id: int, result: Result) -> None:
+def _end(store: MySqlStore, job: Job, run_id: int, result: Result) -> None:
     details = "; ".join([*job.failures, *job.notes]) or None
-    job.store.transaction(
+    store.transaction(
         lambda tx: tx.end_run(
             run_id, result, job.clock.now(), checked=job.checked, changed=job.changed, details=details
         )

@@ -5,10 +5,28 @@ from urllib.parse import urlsplit
 
 from dca.errors import RequestRefused, StartRefused
 from dca.model import Account, Control, TradingRules
-from dca.ports import Broker
+from dca.ports import Broker, Clock, MainBroker, Store
 from dca.settings import ExchangeSettings, Venue
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 5.0
+
+
+def begin(
+    store: Store, broker: MainBroker, clock: Clock, exchange: ExchangeSettings, database: str
+) -> Control:
+    """Check what has to be right before the first order, and count this start: older ones may no longer
+    trade.
+
+    Raises:
+        StartRefused: with what the operator has to do.
+        Unavailable: database or exchange do not answer; try again.
+    """
+    account = read_account(broker, exchange)
+    check_account(account)
+    check_clock(broker.clock(), clock.now())
+    control = store.transaction(lambda tx: tx.control())
+    check_binding(control, account, database)
+    return store.transaction(lambda tx: tx.next_epoch(account.id))
 
 
 def read_account(broker: Broker, settings: ExchangeSettings) -> Account:

@@ -1,19 +1,16 @@
-"""A thread that takes from its inbox and trades, in plain blocking code."""
+"""Takes from an inbox and trades."""
 
 import threading
+from collections.abc import Callable
 
 from dca.bookkeeper import Settled
-from dca.broker import Broker
-from dca.clock import SystemClock
-from dca.desk import Desk
 from dca.errors import Unavailable
 from dca.failures import Failures
-from dca.feed import Feed
 from dca.inbox import ConfirmFee, Inbox, Settle, Task
 from dca.logs import Troubles
 from dca.model import Order, Quote, Snapshot
+from dca.ports import Clock, Feed
 from dca.settings import Settings
-from dca.store import Store
 from dca.trader import Limits, Trader
 
 REST_SECONDS = 5.0
@@ -30,47 +27,27 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-class Worker(threading.Thread):
-    """Has a database connection and an HTTP session of its own. Ends when asked to, after the task in
-    hand; anything that escapes it ends the process (runtime.py)."""
+class Worker:
+    """Takes from one inbox and trades, in plain blocking code. For one thread."""
 
     def __init__(
-        self,
-        number: int,
-        settings: Settings,
-        inbox: Inbox,
-        desk: Desk,
-        troubles: Troubles,
-        feed: Feed,
-        failures: Failures,
+        self, trader: Trader, inbox: Inbox, feed: Feed, troubles: Troubles, failures: Failures, clock: Clock
     ) -> None:
-        super().__init__(name=f"worker-{number}", daemon=True)
+        self._trader = trader
         self._inbox = inbox
-        self._troubles = troubles
         self._feed = feed
+        self._troubles = troubles
         self._failures = failures
-        self._clock = SystemClock()
-        self._store = Store(settings.database)
-        self._broker = Broker(settings.exchange)
-        self._trader = Trader(self._store, self._broker, desk, self._clock, troubles, limits_of(settings))
-        self._stopping = threading.Event()
+        self._clock = clock
         self._resting: dict[str, float] = {}
         self._failing = False
-        self.beat_monotonic = self._clock.monotonic()
-        """When it last was between two tasks."""
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self.beat_monotonic = self._clock.monotonic()
-                item = self._inbox.take(timeout_seconds=0.5)
-                if item is not None:
-                    self._take(item)
-        finally:
-            self._store.close()
+    def work(self, timeout_seconds: float) -> bool:
+        """Wait for an item and handle it; False if none came."""
+        item = self._inbox.take(timeout_seconds)
+        if item is not None:
+            self._take(item)
+        return item is not None
 
     def _take(self, item: Task | Quote) -> None:
         """Handle one item. Where something does not answer nothing was decided, and nothing is lost: a
@@ -109,22 +86,46 @@ class Worker(threading.Thread):
                 self._trader.books.book(item)
             case Settle(order=order):
                 settled = self._trader.settle(order)
-                if _stream_missed(order, settled, self._feed):
+                if self._stream_missed(order, settled):
                     why = f"{order.client_order_id} changed, and the stream did not say so"
                     self._feed.reconnect(self._feed.orders, why)
             case ConfirmFee(order=order):
                 self._trader.books.confirm_fee(order)
         return True
 
+    def _stream_missed(self, before: Order, settled: Settled) -> bool:
+        """Whether asking brought news that a living stream would have brought before (F11)."""
+        stream, snapshot = self._feed.orders, settled.snapshot
+        news = (settled.order.state, settled.order.filled_qty) != (before.state, before.filled_qty)
+        if snapshot is None or snapshot.updated_at is None or not news:
+            return False
+        if not stream.connected or stream.connected_at is None or stream.connected_at > snapshot.updated_at:
+            return False
+        age = (self._clock.now() - snapshot.updated_at).total_seconds()
+        heard = stream.last_message_at
+        return age > LATE_SECONDS and (heard is None or heard < snapshot.updated_at)
 
-def _stream_missed(before: Order, settled: Settled, feed: Feed) -> bool:
-    """Whether asking brought news that a living stream would have brought before (F11)."""
-    snapshot, heard = settled.snapshot, feed.orders.last_message_at
-    news = (settled.order.state, settled.order.filled_qty) != (before.state, before.filled_qty)
-    if snapshot is None or snapshot.updated_at is None or not news:
-        return False
-    connected_at = feed.orders.connected_at
-    if not feed.orders.connected or connected_at is None or connected_at > snapshot.updated_at:
-        return False
-    age = (SystemClock().now() - snapshot.updated_at).total_seconds()
-    return age > LATE_SECONDS and (heard is None or heard < snapshot.updated_at)
+
+class WorkerThread(threading.Thread):
+    """A worker at work. Ends when asked to, after the task in hand; anything that escapes it ends the
+    process (runtime.py)."""
+
+    def __init__(self, number: int, worker: Worker, clock: Clock, on_end: Callable[[], None]) -> None:
+        super().__init__(name=f"worker-{number}", daemon=True)
+        self._worker = worker
+        self._clock = clock
+        self._on_end = on_end
+        self._stopping = threading.Event()
+        self.beat_monotonic = clock.monotonic()
+        """When it last was between two tasks."""
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self.beat_monotonic = self._clock.monotonic()
+                self._worker.work(timeout_seconds=0.5)
+        finally:
+            self._on_end()

@@ -1,0 +1,234 @@
+"""The loop of main_app that keeps everything going. It decides nothing about trading.
+
+It reads the operator's rows, has orders settled, and judges whether the streams are alive; the workers
+trade. What it works with is handed to it, so that the simulation runs this very code.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from dca import ledger
+from dca.desk import Desk, Watch
+from dca.errors import LostRace, Unavailable
+from dca.inbox import ConfirmFee, Inboxes, Settle
+from dca.logs import Troubles, fact, warn
+from dca.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
+from dca.ports import Clock, Feed, MainBroker, Store, Transaction
+
+REFRESH_SECONDS = 2.0
+"""How soon a row that the operator changed takes effect, at the most (promised: five)."""
+SETTLE_SECONDS = 5.0
+"""How often a live order is asked for, stream or not (promised: ten)."""
+FEES_SECONDS = 30.0
+RULES_SECONDS = 3600.0
+AGAIN_SECONDS = 60.0
+SILENT_SECONDS = 15.0
+"""A quote stream silent for longer is compared with the exchange's latest quotes."""
+ASK_OFTEN = timedelta(seconds=20)
+ASK_SELDOM = timedelta(seconds=30)
+
+
+class MainLoop:
+    """Does each of its tasks when it is due; `tick` is called a few times a second.
+
+    `before_each` is called before every task: each may have to wait for an answer. `stop` is called with
+    the reason when another start has taken over.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        broker: MainBroker,
+        desk: Desk,
+        inboxes: Inboxes,
+        feed: Feed,
+        clock: Clock,
+        troubles: Troubles,
+        quiet_period: timedelta,
+        before_each: Callable[[], None],
+        stop: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._desk = desk
+        self._inboxes = inboxes
+        self._feed = feed
+        self._clock = clock
+        self._troubles = troubles
+        self._quiet_period = quiet_period
+        self._before_each = before_each
+        self._stop = stop
+        self._asked_at: dict[int, datetime] = {}
+        self._told: dict[str, Watch] = {}
+        self._due: dict[str, float] = {"rules": self._clock.monotonic() + RULES_SECONDS}
+        self._settle_now = False
+
+    def tick(self) -> None:
+        """Do what is due."""
+        self.regularly("refresh", REFRESH_SECONDS, self.refresh)
+        if self._settle_now:
+            self._settle_now = False
+            self._due.pop("settle", None)
+        self.regularly("settle", SETTLE_SECONDS, self._settle)
+        self.regularly("fees", FEES_SECONDS, self._ask_for_fees)
+        self.regularly("rules", RULES_SECONDS, self._read_rules)
+        self.regularly("silence", SILENT_SECONDS / 3, self._probe_silence)
+
+    def regularly(self, name: str, seconds: float, work: Callable[[], None]) -> None:
+        """Do something when it is due; what does not answer is told once and tried again."""
+        now = self._clock.monotonic()
+        if now < self._due.get(name, 0.0):
+            return
+        self._due[name] = now + seconds
+        self._before_each()
+        try:
+            work()
+        except Unavailable as error:
+            self._troubles.begins("loop", name, str(error), self._clock.now())
+            self._due[name] = now + min(seconds, AGAIN_SECONDS)
+        else:
+            self._troubles.ends("loop", name, self._clock.now())
+
+    def ask_to_settle(self) -> None:
+        """The order stream was opened: what it missed is asked for before anything else is placed."""
+        self._desk.settled = False
+        self._settle_now = True
+
+    def refresh(self) -> None:
+        """Read the operator's rows, begin missing cycles, tell what changed."""
+
+        def read(tx: Transaction) -> tuple[Control, list[Asset], dict[int, Watch]]:
+            control = tx.control()
+            assets = tx.assets()
+            cycles = {cycle.asset_id: cycle for cycle in tx.live_cycles()}
+            orders = tx.open_orders()
+            watches = {
+                asset.id: Watch(
+                    asset=asset,
+                    cycle=cycles.get(asset.id),
+                    open_orders=tuple(order for order in orders if order.asset_id == asset.id),
+                )
+                for asset in assets
+            }
+            return control, assets, watches
+
+        control, assets, watches = self._store.transaction(read)
+        if control.epoch != self._desk.epoch:
+            self._stop("another main_app has started on this database")
+        if control.mode != self._desk.mode:
+            fact("mode", control.mode.value, level=logging.WARNING, was=self._desk.mode.value)
+            self._desk.mode = control.mode
+        for asset in assets:
+            if asset.is_enabled and watches[asset.id].cycle is None:
+                self._begin_first_cycle(asset)
+                self._due.pop("refresh", None)
+            self._put(asset, watches[asset.id])
+        for symbol in self._desk.forget_others({asset.asset_symbol for asset in assets}):
+            self._told.pop(symbol, None)
+            fact("asset", "removed", symbol=symbol)
+        self._feed.set_symbols(self._desk.symbols())
+
+    def _begin_first_cycle(self, asset: Asset) -> None:
+        try:
+            self._store.transaction(lambda tx: tx.insert_cycle(asset.id, CycleStatus.WATCHING))
+        except LostRace:
+            return
+        fact("cycle", "begins", symbol=asset.asset_symbol)
+
+    def _put(self, asset: Asset, read: Watch) -> None:
+        """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""
+        symbol = asset.asset_symbol
+        before = self._told.get(symbol)
+        self._desk.put(asset, read.cycle, read.open_orders, self._clock.now())
+        after = self._desk.watch(symbol)
+        assert after is not None
+        self._told[symbol] = after
+        if before is None:
+            fact("asset", "enabled" if asset.is_enabled else "disabled: no buys", symbol=symbol)
+        elif before.asset != after.asset:
+            changes = _changes(before.asset, after.asset)
+            if changes:
+                fact("asset", "changed", symbol=symbol, details=changes)
+        if after.problem is not None and (before is None or before.problem != after.problem):
+            warn("asset", "not bought", symbol=symbol, why=after.problem)
+        if before is not None and before.problem is not None and after.problem is None:
+            fact("asset", "problem solved", symbol=symbol)
+
+    def _settle(self) -> None:
+        """Ask for every order in flight: one list for all, and a look-up for each that is not on it."""
+        orders = self._desk.open_orders()
+        if orders or not self._desk.settled:  # after a start, also orders that a restored ledger forgot
+            listed = {snapshot.client_order_id: snapshot for snapshot in self._broker.open_orders()}
+            for order in orders:
+                self._settle_one(order, listed.get(order.client_order_id))
+            self._report_orphans(listed, orders)
+        if not self._desk.settled:
+            self._desk.settled = True
+        self._desk.last_settle_at = self._clock.now()
+
+    def _settle_one(self, order: Order, snapshot: Snapshot | None) -> None:
+        inbox = self._inboxes.of(order.symbol)
+        unclear = snapshot is None or ledger.is_incomplete(snapshot)
+        if snapshot is None or unclear or order.state not in {OrderState.SENT, OrderState.ACKED}:
+            if self._may_ask(order):
+                inbox.put(Settle(order=order))
+        elif ledger.merge(order, snapshot, self._clock.now()) != order:
+            inbox.put(snapshot)
+
+    def _may_ask(self, order: Order) -> bool:
+        """Look an unknown order up at every round at first, then every half minute: before the quiet period
+        is over a denial counts for nothing, and sixty pairs share one rate limit."""
+        now = self._clock.now()
+        if order.state is not OrderState.SENT or now - order.last_sent_at < ASK_OFTEN:
+            return True
+        last = self._asked_at.get(order.id)
+        if last is not None and now - last < min(ASK_SELDOM, self._quiet_period / 4):
+            return False
+        self._asked_at[order.id] = now
+        return True
+
+    def _report_orphans(self, listed: dict[str, Snapshot], orders: list[Order]) -> None:
+        """Orders with our id that the ledger may not know go through booking, which locks if so."""
+        known = {order.client_order_id for order in orders}
+        for name, snapshot in listed.items():
+            if name.startswith(self._desk.prefix) and name not in known:
+                self._inboxes.of(snapshot.symbol).put(snapshot)
+
+    def _ask_for_fees(self) -> None:
+        since = self._clock.now() - timedelta(days=2)
+        for order in self._store.transaction(lambda tx: tx.orders_with_assumed_fees(since)):
+            self._inboxes.of(order.symbol).put(ConfirmFee(order=order))
+
+    def _read_rules(self) -> None:
+        """What the exchange stopped listing keeps its old rules, so that what is held can be sold."""
+        self._desk.rules = {**self._desk.rules, **self._broker.trading_rules()}
+
+    def _probe_silence(self) -> None:
+        """A quote stream that brings nothing is mute if the exchange has newer quotes, and otherwise only
+        has nothing to say."""
+        state, now = self._feed.quotes, self._clock.now()
+        symbols = sorted(self._desk.symbols() & self._desk.rules.keys())
+        heard = max(filter(None, (state.last_message_at, state.connected_at)), default=None)
+        if not symbols or not state.connected or heard is None:
+            return
+        if (now - heard).total_seconds() < SILENT_SECONDS:
+            return
+        times = self._broker.latest_quote_times(symbols)
+        if any((at - heard).total_seconds() > 1 for at in times.values()):
+            self._feed.reconnect(state, f"no quotes for {(now - heard).total_seconds():.0f} s")
+
+
+_OURS = {"id", "last_sell_price", "lock_reason", "lock_kind", "locked_at"}
+
+
+def _changes(before: Asset, after: Asset) -> dict[str, str]:
+    """The columns an operator changed, as old -> new; prices and locks of the bot's own are told where
+    they happen."""
+    names = [name for name in Asset.__slots__ if name not in _OURS]
+    return {
+        name: f"{getattr(before, name)}->{getattr(after, name)}"
+        for name in names
+        if getattr(before, name) != getattr(after, name)
+    }
