@@ -22,6 +22,8 @@ SETTLE_SECONDS = 5.0
 """How often a live order is asked for, stream or not (promised: ten)."""
 FEES_SECONDS = 30.0
 RULES_SECONDS = 3600.0
+HALTED_SECONDS = 60.0
+"""How often the exchange is asked whether it trades a pair again that it did not."""
 AGAIN_SECONDS = 60.0
 SILENT_SECONDS = 15.0
 """A quote stream silent for longer is compared with the exchange's latest quotes."""
@@ -74,6 +76,8 @@ class MainLoop:
         self.regularly("settle", SETTLE_SECONDS, self._settle)
         self.regularly("fees", FEES_SECONDS, self._ask_for_fees)
         self.regularly("rules", RULES_SECONDS, self._read_rules)
+        if self._is_any_halted():
+            self.regularly("rules of a halted pair", HALTED_SECONDS, self._read_rules)
         self.regularly("silence", SILENT_SECONDS / 3, self._probe_silence)
 
     def regularly(self, name: str, seconds: float, work: Callable[[], None]) -> None:
@@ -204,6 +208,12 @@ class MainLoop:
     def _read_rules(self) -> None:
         """What the exchange stopped listing keeps its old rules, so that what is held can be sold."""
         self._desk.rules = {**self._desk.rules, **self._broker.trading_rules()}
+
+    def _is_any_halted(self) -> bool:
+        """Whether a pair of ours is not traded at the moment, as far as we know (F77)."""
+        rules = self._desk.rules
+        symbols = (watch.asset.asset_symbol for watch in self._desk.watches())
+        return any(symbol in rules and not rules[symbol].tradable for symbol in symbols)
 
     def _probe_silence(self) -> None:
         """A quote stream that brings nothing is mute if the exchange has newer quotes, and otherwise only

@@ -12,6 +12,12 @@ from launcher.output import ROOT, SetUpProblem
 
 DEMO = "watch the real bot trade on a local paper exchange, to finished cycles"
 TEST = "run everything that must hold (--full: also what takes longer)"
+PROOF = {
+    "prove": "simulate the bot under faults, by seed; crash points; single faults",
+    "chaos": "real processes, and something that kills, stops and cuts them",
+    "fuzz": "hostile input from everywhere",
+    "bite": "plant faults in a copy of the source: each has to be caught",
+}
 EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
 MIGRATE = "bring the database of .env to the schema of this version"
 HELP = "this list"
@@ -39,12 +45,14 @@ OPERATOR = {
     "start": "end a stop before its time",
     "test-email": "send a mail by the ALERT_EMAIL_* settings",
 }
+PROOF_PACKAGES = {"prove": "simulation", "chaos": "chaos", "fuzz": "fuzz", "bite": "bite"}
 COMMANDS = {
     "demo": DEMO,
     "test": TEST,
     "exchange": EXCHANGE,
     "migrate": MIGRATE,
     **OPERATOR,
+    **PROOF,
     "help": HELP,
 }
 
@@ -82,8 +90,9 @@ def _list() -> str:
 
 def _become(command: str, rest: list[str]) -> NoReturn:
     """Set up, then replace this process: signals reach the program itself."""
-    setup.ensure(database=command == "demo")
+    setup.ensure(development=command in PROOF, database=command == "demo" or command in PROOF)
     modules = {"demo": ["demo"], "exchange": ["paper_exchange"], "migrate": ["dca.operator.migrate"]}
+    modules |= {name: [f"proof.{package}"] for name, package in PROOF_PACKAGES.items()}
     module = modules.get(command) or ["dca.operator", command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     os.execve(PYTHON, [str(PYTHON), "-m", *module, *rest], environment)

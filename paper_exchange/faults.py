@@ -58,6 +58,10 @@ class Faults:
         self._waiting.append(fault)
         return fault.id
 
+    def remove(self, fault_id: int) -> None:
+        """Take one back that has not happened as often as it was to."""
+        self._waiting = [fault for fault in self._waiting if fault.id != fault_id]
+
     def clear(self) -> None:
         self._waiting.clear()
 

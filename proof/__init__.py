@@ -1,0 +1,1 @@
+"""What proves that money is not lost: simulation, chaos, fuzz, model check, planted faults."""

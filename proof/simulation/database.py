@@ -1,0 +1,421 @@
+"""Our tables in memory: what store.Transaction promises, without a server. tests/proof/test_contract.py
+holds both to one contract.
+
+A transaction runs without a switch in between, as if every row it touches were locked: interleavings of
+single statements are for the races on the real server (tests/test_races.py).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeVar
+
+from dca.errors import BrokenRule, LostRace, OurBug
+from dca.fuse import Placed
+from dca.model import (
+    ENDED,
+    Asset,
+    Control,
+    Cycle,
+    CycleStatus,
+    LockKind,
+    Mode,
+    Order,
+    OrderState,
+)
+
+R = TypeVar("R")
+Row = Asset | Cycle | Order
+Key = tuple[str, object]
+
+INSTALL_ID = "a1b2c3d4"
+_PLACES = {"dca_assets": Decimal("1e-10"), "dca_cycles": Decimal("1e-15"), "dca_orders": Decimal("1e-15")}
+_NARROW = frozenset({"average_purchase_price", "last_order_fill_price"})
+_NARROW_STEP = Decimal("1e-10")
+_ABSENT = object()
+
+
+@dataclass(slots=True)
+class Attempt:
+    sent_at: datetime
+    answer: str | None = None
+
+
+@dataclass(slots=True)
+class Tables:
+    """The rows by id."""
+
+    control: Control = field(
+        default_factory=lambda: Control(install_id=INSTALL_ID, account_id=None, epoch=0, mode=Mode.RUN)
+    )
+    assets: dict[int, Asset] = field(default_factory=dict)
+    cycles: dict[int, Cycle] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    attempts: dict[tuple[int, int], tuple[datetime, str | None]] = field(default_factory=dict)
+    by_client_id: dict[str, int] = field(default_factory=dict)
+    of_cycle: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    live_cycle: dict[int, int] = field(default_factory=dict)
+    live_order: dict[int, int] = field(default_factory=dict)
+    open_orders: dict[int, None] = field(default_factory=dict)
+    last_id: dict[str, int] = field(default_factory=dict)
+    """Counters are not rolled back, as InnoDB's are not."""
+
+    def next_id(self, table: str) -> int:
+        self.last_id[table] = self.last_id.get(table, 0) + 1
+        return self.last_id[table]
+
+
+class Transaction:
+    """One transaction; `before_statement` is called with a name before each, and may raise."""
+
+    def __init__(self, tables: Tables, before_statement: Callable[[str], None]) -> None:
+        self._tables = tables
+        self._statement = before_statement
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._control_before = tables.control
+        self.changed: set[Key] = set()
+
+    # ---- the transaction itself ------------------------------------------------------------------------
+
+    def roll_back(self) -> None:
+        for table, key, before in reversed(self._undo):
+            if before is _ABSENT:
+                table.pop(key, None)
+            else:
+                table[key] = before
+        self._tables.control = self._control_before
+
+    def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        self._undo.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+    def _drop(self, table: dict[Any, Any], key: Any) -> None:
+        self._undo.append((table, key, table.get(key, _ABSENT)))
+        table.pop(key, None)
+
+    # ---- reading -----------------------------------------------------------------------------------------
+
+    def control(self) -> Control:
+        self._statement("control")
+        return self._tables.control
+
+    def asset(self, asset_id: int) -> Asset | None:
+        self._statement("asset")
+        return self._tables.assets.get(asset_id)
+
+    def assets(self) -> list[Asset]:
+        self._statement("assets")
+        return [self._tables.assets[key] for key in sorted(self._tables.assets)]
+
+    def live_cycle(self, asset_id: int) -> Cycle | None:
+        self._statement("live_cycle")
+        found = self._tables.live_cycle.get(asset_id)
+        return None if found is None else self._tables.cycles[found]
+
+    def cycle(self, cycle_id: int) -> Cycle:
+        self._statement("cycle")
+        return self._tables.cycles[cycle_id]
+
+    def live_cycles(self) -> list[Cycle]:
+        self._statement("live_cycles")
+        return [self._tables.cycles[key] for key in self._tables.live_cycle.values()]
+
+    def orders(self, cycle_id: int) -> list[Order]:
+        self._statement("orders")
+        return [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
+
+    def cycle_of_order(self, client_order_id: str) -> int | None:
+        self._statement("cycle_of_order")
+        found = self._tables.by_client_id.get(client_order_id)
+        return None if found is None else self._tables.orders[found].cycle_id
+
+    def attempts(self, order_id: int) -> tuple[int, int]:
+        self._statement("attempts")
+        found = list(self._attempts(order_id))
+        return len(found), sum(answer is None for _, (_, answer) in found)
+
+    def _attempts(self, order_id: int) -> Iterator[tuple[tuple[int, int], tuple[datetime, str | None]]]:
+        number = 1
+        while (row := self._tables.attempts.get((order_id, number))) is not None:
+            yield (order_id, number), row
+            number += 1
+
+    def open_orders(self) -> list[Order]:
+        self._statement("open_orders")
+        return [self._tables.orders[key] for key in self._tables.open_orders]
+
+    def given_up_orders(self, closed_after: datetime) -> list[Order]:
+        self._statement("given_up_orders")
+        given_up = {OrderState.VOID, OrderState.REJECTED}
+        return [
+            order
+            for order in self._tables.orders.values()
+            if order.state in given_up and order.closed_at is not None and order.closed_at > closed_after
+        ]
+
+    def error_cycles(self, completed_after: datetime) -> list[Cycle]:
+        self._statement("error_cycles")
+        return [each for each in self._ended(completed_after) if each.status is CycleStatus.ERROR]
+
+    def leftover_cycles(self, completed_after: datetime) -> list[Cycle]:
+        self._statement("leftover_cycles")
+        found = []
+        for cycle in self._ended(completed_after):
+            sizes = [
+                self._tables.orders[key].min_order_size for key in self._tables.of_cycle.get(cycle.id, ())
+            ]
+            if cycle.status is CycleStatus.COMPLETE and sizes and cycle.quantity >= max(sizes):
+                found.append(cycle)
+        return found
+
+    def _ended(self, after: datetime) -> Iterable[Cycle]:
+        cycles = self._tables.cycles.values()
+        return (each for each in cycles if each.completed_at is not None and each.completed_at > after)
+
+    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
+        self._statement("orders_with_assumed_fees")
+        return [
+            order
+            for order in self._tables.orders.values()
+            if order.fee_source == "assumed"
+            and order.filled_qty > 0
+            and order.closed_at is not None
+            and order.closed_at > closed_after
+        ]
+
+    def known_ids(self, client_order_ids: list[str]) -> set[str]:
+        self._statement("known_ids")
+        return {name for name in client_order_ids if name in self._tables.by_client_id}
+
+    def known_orders(self, client_order_ids: list[str]) -> list[Order]:
+        self._statement("known_orders")
+        tables = self._tables
+        return [tables.orders[tables.by_client_id[n]] for n in client_order_ids if n in tables.by_client_id]
+
+    def orders_seen(self, cycle_id: int) -> list[Order]:
+        self._statement("orders_seen")
+        return [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
+
+    def ended_cycles(self, asset_id: int, ended_after: datetime) -> list[Cycle]:
+        self._statement("ended_cycles")
+        mine = [each for each in self._ended(ended_after) if each.asset_id == asset_id]
+        return sorted(mine, key=lambda cycle: -cycle.id)
+
+    def last_done_run_at(self, job: str, before: datetime) -> datetime | None:  # noqa: ARG002
+        """The runs of caretakers are not written down here."""
+        self._statement("last_done_run_at")
+        return None
+
+    def orders_placed(self, asset_id: int, now: datetime) -> Placed:
+        self._statement("orders_placed")
+        recent = [
+            each for each in self._tables.orders.values() if now - timedelta(hours=1) < each.created_at <= now
+        ]
+        minute = now - timedelta(minutes=1)
+        return Placed(
+            of_asset_in_a_minute=sum(
+                each.asset_id == asset_id and each.created_at > minute for each in recent
+            ),
+            in_an_hour=len(recent),
+            enabled_assets=sum(asset.is_enabled for asset in self._tables.assets.values()),
+        )
+
+    def last_action_at(self, asset_symbol: str, command: str) -> datetime | None:  # noqa: ARG002
+        """Nobody gives commands here."""
+        self._statement("last_action_at")
+        return None
+
+    # ---- writing ---------------------------------------------------------------------------------------
+
+    def insert_order(self, order: Order) -> Order:
+        self._statement("insert_order")
+        tables = self._tables
+        if order.client_order_id in tables.by_client_id:
+            raise LostRace(f"client_order_id {order.client_order_id} is used")
+        if order.is_live and order.asset_id in tables.live_order:
+            raise LostRace(f"asset {order.asset_id} has a live order")
+        stored: Order = _stored("dca_orders", replace(order, id=tables.next_id("dca_orders"), version=0))
+        _check_order(stored)
+        self._put_order(stored)
+        self._set(tables.by_client_id, stored.client_order_id, stored.id)
+        of_cycle = tables.of_cycle.get(stored.cycle_id, ())
+        self._set(tables.of_cycle, stored.cycle_id, (*of_cycle, stored.id))
+        self.insert_attempt(stored.id, 1, stored.last_sent_at)
+        return stored
+
+    def _put_order(self, order: Order) -> None:
+        tables = self._tables
+        self._set(tables.orders, order.id, order)
+        self.changed.add(("order", order.id))
+        if order.is_live:
+            if tables.live_order.get(order.asset_id, order.id) != order.id:
+                raise LostRace(f"asset {order.asset_id} has a live order")
+            self._set(tables.live_order, order.asset_id, order.id)
+        elif tables.live_order.get(order.asset_id) == order.id:
+            self._drop(tables.live_order, order.asset_id)
+        if order.is_live or (order.state is OrderState.GHOST and order.closed_at is None):
+            self._set(tables.open_orders, order.id, None)
+        elif order.id in tables.open_orders:
+            self._drop(tables.open_orders, order.id)
+
+    def update_order(self, order: Order) -> None:
+        self._statement("update_order")
+        _same_version(order, self._tables.orders[order.id])
+        stored = _stored("dca_orders", replace(order, version=order.version + 1))
+        _check_order(stored)
+        self._put_order(stored)
+
+    def insert_cycle(
+        self, asset_id: int, status: CycleStatus, cooldown_started_at: datetime | None = None
+    ) -> None:
+        self._statement("insert_cycle")
+        if asset_id in self._tables.live_cycle:
+            raise LostRace(f"asset {asset_id} has a live cycle")
+        number = self._tables.next_id("dca_cycles")
+        self._put_cycle(
+            Cycle(id=number, asset_id=asset_id, status=status, cooldown_started_at=cooldown_started_at)
+        )
+
+    def _put_cycle(self, cycle: Cycle) -> None:
+        tables = self._tables
+        self._set(tables.cycles, cycle.id, cycle)
+        self.changed.add(("cycle", cycle.id))
+        if cycle.status not in ENDED:
+            if tables.live_cycle.get(cycle.asset_id, cycle.id) != cycle.id:
+                raise LostRace(f"asset {cycle.asset_id} has a live cycle")
+            self._set(tables.live_cycle, cycle.asset_id, cycle.id)
+        elif tables.live_cycle.get(cycle.asset_id) == cycle.id:
+            self._drop(tables.live_cycle, cycle.asset_id)
+
+    def update_cycle(self, cycle: Cycle) -> None:
+        self._statement("update_cycle")
+        before = self._tables.cycles[cycle.id]
+        _same_version(cycle, before)
+        stored = _stored("dca_cycles", replace(cycle, version=cycle.version + 1))
+        if stored.completed_at is not None:  # TIMESTAMP has no fractions (the README's DDL)
+            stored = replace(stored, completed_at=stored.completed_at.replace(microsecond=0))
+        _check_cycle(stored)
+        self._put_cycle(stored)
+
+    def insert_attempt(self, order_id: int, attempt: int, sent_at: datetime) -> None:
+        self._statement("insert_attempt")
+        if (order_id, attempt) in self._tables.attempts:
+            raise LostRace(f"attempt {attempt} of order {order_id} is written")
+        self._set(self._tables.attempts, (order_id, attempt), (sent_at, None))
+
+    def answer_attempt(self, order_id: int, attempt: int, answer: str) -> None:
+        self._statement("answer_attempt")
+        sent_at, known = self._tables.attempts[order_id, attempt]
+        if known is None:
+            self._set(self._tables.attempts, (order_id, attempt), (sent_at, answer))
+
+    def expire_attempts(self, order_id: int, sent_before: datetime) -> None:
+        self._statement("expire_attempts")
+        for key, (sent_at, answer) in list(self._attempts(order_id)):
+            if answer is None and sent_at < sent_before:
+                self._set(self._tables.attempts, key, (sent_at, "expired"))
+
+    def set_last_sell_price(self, asset_id: int, price: Decimal | None) -> None:
+        self._statement("set_last_sell_price")
+        self.edit_asset(asset_id, {"last_sell_price": price})
+
+    def lock_asset(self, asset_id: int, reason: str, now: datetime, kind: LockKind = LockKind.BREAK) -> bool:
+        self._statement("lock_asset")
+        if self._tables.assets[asset_id].lock_reason is not None:
+            return False
+        self.edit_asset(asset_id, {"lock_reason": reason[:500], "lock_kind": kind, "locked_at": now})
+        return True
+
+    def unlock_asset(self, asset_id: int) -> bool:
+        self._statement("unlock_asset")
+        if self._tables.assets[asset_id].lock_reason is None:
+            return False
+        self.edit_asset(asset_id, {"lock_reason": None, "lock_kind": None, "locked_at": None})
+        return True
+
+    def next_epoch(self, account_id: str) -> Control:
+        self._statement("next_epoch")
+        control = self._tables.control
+        bound = control.account_id or account_id
+        self._tables.control = replace(control, epoch=control.epoch + 1, account_id=bound)
+        return self._tables.control
+
+    def set_mode(self, mode: Mode, reason: str) -> None:
+        self._statement("set_mode")
+        self._tables.control = replace(self._tables.control, mode=mode, mode_reason=reason[:300])
+
+    # ---- what a person writes with a MySQL client -----------------------------------------------------
+
+    def insert_asset(self, values: Mapping[str, Any]) -> int:
+        number = self._tables.next_id("dca_assets")
+        self._set(self._tables.assets, number, Asset(id=number, **values))
+        return number
+
+    def edit_asset(self, asset_id: int, values: Mapping[str, Any]) -> None:
+        stored = _stored("dca_assets", replace(self._tables.assets[asset_id], **values))
+        self._set(self._tables.assets, asset_id, stored)
+        self.changed.add(("asset", asset_id))
+
+    def edit_cycle(self, cycle_id: int, values: Mapping[str, Any]) -> None:
+        """A person's UPDATE: it leaves the version alone."""
+        stored = _stored("dca_cycles", replace(self._tables.cycles[cycle_id], **values))
+        _check_cycle(stored)
+        self._put_cycle(stored)
+
+
+def _same_version(given: Cycle | Order, stored: Cycle | Order) -> None:
+    if given.version != stored.version:
+        raise OurBug(f"{type(given).__name__} {given.id} is not at version {given.version} any more")
+
+
+_DECIMALS: dict[type, tuple[str, ...]] = {
+    kind: tuple(each.name for each in fields(kind) if "Decimal" in str(each.type))
+    for kind in (Asset, Cycle, Order)
+}
+
+
+def _stored(table: str, row: Any) -> Any:
+    """The row as its columns keep it: a decimal that is too long is rounded half up, without a word."""
+    step = _PLACES[table]
+    changed = {}
+    for name in _DECIMALS[type(row)]:
+        value = getattr(row, name)
+        places = _NARROW_STEP if name in _NARROW else step
+        if value is not None and value.as_tuple().exponent < places.as_tuple().exponent:
+            changed[name] = value.quantize(places, rounding=ROUND_HALF_UP)
+    return replace(row, **changed) if changed else row
+
+
+def _check_order(order: Order) -> None:
+    """The table's CHECKs that a wrong program could run into."""
+    broken = {
+        "filled_qty_is_not_negative": order.filled_qty < 0,
+        "filled_avg_price_is_positive_if_filled": order.filled_qty > 0
+        and not (order.filled_avg_price or 0) > 0,
+        "fee_qty_is_0_to_filled_qty": not 0 <= order.fee_qty <= order.filled_qty,
+        "fee_usd_is_not_negative": order.fee_usd < 0,
+        "qty_is_positive": order.qty <= 0,
+        "limit_price_is_set_on_limit_orders": (order.order_type == "limit")
+        != (order.limit_price is not None),
+        "side_fits_the_purpose": order.side is not order.purpose.side,
+    }
+    for rule, is_broken in broken.items():
+        if is_broken:
+            raise BrokenRule(rule)
+
+
+def _check_cycle(cycle: Cycle) -> None:
+    broken = {
+        "quantity_is_not_negative": cycle.quantity < 0,
+        "quantity_is_0_in_cooldown": cycle.status is CycleStatus.COOLDOWN and cycle.quantity != 0,
+        "average_purchase_price_is_positive_if_held": cycle.average_purchase_price <= 0
+        and not (cycle.average_purchase_price == 0 and cycle.quantity == 0),
+        "safety_orders_is_not_negative": cycle.safety_orders < 0,
+        "completed_at_is_set_when_the_cycle_has_ended": (cycle.completed_at is not None)
+        != (cycle.status in ENDED),
+        "refusals_is_not_negative": cycle.refusals < 0,
+    }
+    for rule, is_broken in broken.items():
+        if is_broken:
+            raise BrokenRule(rule)

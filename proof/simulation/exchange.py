@@ -1,0 +1,313 @@
+"""The paper exchange's engine as the processes see it: in Alpaca's JSON, through dca.wire, with answers that
+get lost, come late, or are wrong."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from dca import wire
+from dca.errors import ExchangeUnavailable, RequestRefused
+from dca.model import (
+    ZERO,
+    Accepted,
+    Account,
+    DefiniteReject,
+    Duplicate,
+    Execution,
+    Order,
+    Position,
+    Side,
+    Snapshot,
+    SubmitOutcome,
+    TradingRules,
+    Unknown,
+    plain,
+)
+from paper_exchange import views
+from paper_exchange import wire as exchange_wire
+from paper_exchange.engine import Engine
+from paper_exchange.values import Order as EngineOrder
+from paper_exchange.values import Refused
+from proof.simulation.hub import Hub, Process
+from proof.simulation.weather import Weather
+
+R = TypeVar("R")
+
+TIMEOUT_SECONDS = 10.0
+REFUSALS = frozenset({400, 401, 403, 404, 422})
+READ_FAULTS = ("drop_before", "timeout", "garbage", "refused")
+SUBMIT_FAULTS = ("drop_before", "accept_then_drop", "timeout", "timeout_after", "late", "garbage", "reject")
+CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
+OUTAGE = "rest.down"
+
+
+class Witness(Protocol):
+    """Sees every request that may change something, before the engine does, and what came of it."""
+
+    def posting(self, process: Process, order: Order) -> None: ...
+    def accepted(self, order: EngineOrder) -> None: ...
+    def canceling(self, process: Process, order_id: str) -> None: ...
+
+
+def faults_of(call: str) -> tuple[str, ...]:
+    """What can befall a call."""
+    if call == "submit":
+        return SUBMIT_FAULTS
+    if call == "cancel":
+        return CANCEL_FAULTS
+    return (*READ_FAULTS, "not_found", "stale") if call == "order" else READ_FAULTS
+
+
+class Exchange:
+    """The engine, kept going in virtual time."""
+
+    def __init__(
+        self, hub: Hub, engine: Engine, weather: Weather, rng: random.Random, witness: Witness
+    ) -> None:
+        self.hub = hub
+        self.engine = engine
+        self.weather = weather
+        self.rng = rng
+        self.witness = witness
+        self.hidden_until: dict[str, float] = {}
+        """Orders that look-ups do not find yet, by our id."""
+
+    def lag(self) -> float:
+        """How long a request takes to get there, in seconds."""
+        return self.rng.uniform(0.5, 3.0) if self.rng.random() < 0.01 else self.rng.uniform(0.01, 0.12)
+
+    def catch_up(self) -> None:
+        """Let the engine do what is due, and have it woken for what is not."""
+        self.engine.advance(self.hub.now())
+        due = self.engine.next_due()
+        if due is not None:
+            self.hub.after(max((due - self.hub.now()).total_seconds(), 0.001), self._due)
+
+    def _due(self) -> None:
+        self.engine.advance(self.hub.now())
+
+    def take_order(self, order: Order, *, request: dict[str, Any]) -> EngineOrder:
+        """Raises:
+        Refused: in Alpaca's words.
+        """
+        self.engine.advance(self.hub.now())
+        body: dict[str, Any] = {
+            "symbol": order.symbol,
+            "side": order.side.value,
+            "type": order.order_type.value,
+            "time_in_force": order.time_in_force,
+            "qty": plain(order.qty),
+            "client_order_id": order.client_order_id,
+        }
+        if order.limit_price is not None:
+            body["limit_price"] = plain(order.limit_price)
+        try:
+            taken = self.engine.submit(body)
+        except Refused as error:
+            request["answer"] = error.status
+            raise
+        request["answer"] = 200
+        self.witness.accepted(taken)
+        self.catch_up()
+        return taken
+
+    def written_request(self, method: str, **content: Any) -> dict[str, Any]:
+        """A request in the journal, as the REST server writes it."""
+        self.engine.advance(self.hub.now())
+        self.engine.write("request", method=method, answer=None, fault=None, **content)
+        return self.engine.journal[-1]
+
+
+class SimBroker:
+    """Implements ports.MainBroker for one process."""
+
+    def __init__(self, process: Process, exchange: Exchange) -> None:
+        self._process = process
+        self._exchange = exchange
+        self._engine = exchange.engine
+        self._weather = exchange.weather
+
+    # ---- orders ----------------------------------------------------------------------------------------
+
+    def reserve(self, side: Side) -> None:
+        """Requests are not counted here: dca/pace.py has tests of its own."""
+
+    def submit(self, order: Order) -> SubmitOutcome:
+        exchange, fault = self._exchange, self._begin("submit", order.symbol)
+        exchange.witness.posting(self._process, order)
+        if fault in {"drop_before", "timeout", "outage"}:
+            return self._lost(fault)
+        request = exchange.written_request(
+            "POST", path="/v2/orders", client_order_id=order.client_order_id, order_id=None
+        )
+        if fault == "late":
+            self._land_later(order, request)
+            return self._lost("timeout")
+        if fault == "reject":
+            self._end("submit")
+            return DefiniteReject(code=40310000, message="insufficient balance (a fault)")
+        outcome = self._taken(order, request)
+        if fault in {"accept_then_drop", "timeout_after", "garbage"}:
+            return self._lost("timeout" if fault == "timeout_after" else fault)
+        self._end("submit")
+        return outcome
+
+    def _taken(self, order: Order, request: dict[str, Any]) -> SubmitOutcome:
+        exchange = self._exchange
+        try:
+            taken = exchange.take_order(order, request=request)
+        except Refused as error:
+            if error.status == 422 and "unique" in error.message:
+                return Duplicate()
+            if error.status in REFUSALS:
+                return DefiniteReject(code=error.code or error.status, message=error.message)
+            return Unknown(reason=f"{error.status} {error.message}")
+        slow = self._weather.take("get.not_found")
+        if slow is not None:
+            exchange.hidden_until[taken.client_order_id] = exchange.hub.seconds + float(slow["seconds"])
+        return Accepted(snapshot=wire.snapshot(self._engine.order_json(taken)))
+
+    def _land_later(self, order: Order, request: dict[str, Any]) -> None:
+        """The request sits in some queue on the way, for less than the quiet period (faults.md A3)."""
+        exchange = self._exchange
+        seconds = exchange.rng.uniform(0.5, 17.0)
+        exchange.hub.after(seconds, lambda: self._land(order, request))
+
+    def _land(self, order: Order, request: dict[str, Any]) -> None:
+        try:
+            self._exchange.take_order(order, request=request)
+        except Refused:
+            self._weather.happened["a late POST was refused"] += 1
+        else:
+            self._weather.happened["a late POST landed"] += 1
+
+    def _lost(self, fault: str) -> Unknown:
+        self._process.reach("no answer", TIMEOUT_SECONDS if fault == "timeout" else 0.05)
+        return Unknown(reason=f"a fault: {fault}")
+
+    def cancel(self, exchange_order_id: str) -> None:
+        exchange, fault = self._exchange, self._begin("cancel", None)
+        exchange.witness.canceling(self._process, exchange_order_id)
+        if fault not in {"drop_before", "timeout", "outage"}:
+            request = exchange.written_request(
+                "DELETE", path="/v2/orders", client_order_id=None, order_id=exchange_order_id
+            )
+            try:
+                self._engine.cancel(exchange_order_id)
+                request["answer"] = 204
+            except Refused as error:  # 404 and 422 are no proof of anything either
+                request["answer"] = error.status
+            exchange.catch_up()
+        if fault is not None:
+            raise self._unavailable("cancel", fault)
+        self._end("cancel")
+
+    # ---- reading -----------------------------------------------------------------------------------------
+
+    def order(self, client_order_id: str) -> Snapshot | None:
+        return self._read("order", lambda fault: self._order(client_order_id, fault))
+
+    def _order(self, client_order_id: str, fault: str | None) -> Snapshot | None:
+        exchange = self._exchange
+        found = self._engine.by_client_id.get(client_order_id)
+        hidden = exchange.hidden_until.get(client_order_id, 0.0) > exchange.hub.seconds
+        if found is None or hidden or fault == "not_found":
+            return None
+        seconds = 3.0 if fault == "stale" else 0.0
+        stale = self._weather.take("get.stale")
+        if stale is not None:
+            seconds = float(stale["seconds"])
+        return wire.snapshot(views.order_as_of(self._engine, found, seconds))
+
+    def open_orders(self) -> list[Snapshot]:
+        return self._read("open_orders", lambda _: self._snapshots(self._engine.open_orders()))
+
+    def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
+        def read(_: str | None) -> list[Snapshot]:
+            orders = self._engine.orders.values()
+            return self._snapshots(
+                [each for each in orders if not each.is_open and each.created_at > submitted_after]
+            )
+
+        return self._read("closed_orders", read)
+
+    def _snapshots(self, orders: list[EngineOrder]) -> list[Snapshot]:
+        return [wire.snapshot(self._engine.order_json(order)) for order in orders]
+
+    def position(self, symbol: str) -> Position:
+        return self._read("position", lambda _: self._position(symbol))
+
+    def _position(self, symbol: str) -> Position:
+        if self._engine.held(symbol) <= 0:
+            return Position(symbol=symbol, qty=ZERO, qty_available=ZERO)
+        return wire.position(views.position(self._engine, symbol), symbol)
+
+    def positions(self) -> dict[str, Position]:
+        def read(_: str | None) -> dict[str, Position]:
+            held = (symbol for symbol, qty in self._engine.account.coins.items() if qty > 0)
+            return {symbol.replace("/", ""): self._position(symbol) for symbol in held}
+
+        return self._read("positions", read)
+
+    def executions(self, order: Order) -> list[Execution]:
+        def read(_: str | None) -> list[Execution]:
+            rows = self._engine.activities
+            mine = [row for row in rows if row.get("order_id") == order.exchange_order_id]
+            return [wire.execution(row) for row in mine if row["activity_type"] == "FILL"]
+
+        return self._read("executions", read)
+
+    def account(self) -> Account:
+        return self._read("account", lambda _: wire.account(views.account(self._engine)))
+
+    def clock(self) -> datetime:
+        return self._read("clock", lambda _: self._exchange.hub.now())
+
+    def trading_rules(self) -> dict[str, TradingRules]:
+        def read(_: str | None) -> dict[str, TradingRules]:
+            pairs = [self._engine.pairs[symbol] for symbol in self._engine.quotes]
+            found = [wire.trading_rules(exchange_wire.asset(pair)) for pair in pairs]
+            return {rules.symbol: rules for rules in found}
+
+        return self._read("trading_rules", read)
+
+    def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
+        return self._read("latest_quotes", lambda _: {each: self._engine.quotes[each].at for each in symbols})
+
+    def _read(self, call: str, answer: Callable[[str | None], R]) -> R:
+        fault = self._begin(call, None)
+        if fault is not None and fault not in {"not_found", "stale"}:
+            raise self._unavailable(call, fault)
+        self._engine.advance(self._exchange.hub.now())
+        result = answer(fault)
+        self._end(call)
+        return result
+
+    # ---- the way there and back ----------------------------------------------------------------------
+
+    def _begin(self, call: str, symbol: str | None) -> str | None:
+        """The request goes out. Returns what befalls it."""
+        if self._process.in_transaction:
+            raise AssertionError(f"I29: {call} while a transaction is open")
+        self._process.reach(f"before {call}", self._exchange.lag())
+        scripted = self._weather.call(call)
+        if scripted is not None:
+            return scripted
+        if self._weather.lasts(OUTAGE, self._exchange.hub.seconds):
+            return "outage"
+        for fault in faults_of(call):
+            name = f"{call}.{fault}" if call in {"submit", "cancel"} else f"get.{fault}"
+            if fault not in {"not_found", "stale"} and self._weather.take(name, symbol) is not None:
+                return fault
+        return None
+
+    def _end(self, call: str) -> None:
+        """The answer arrives."""
+        self._process.reach(f"after {call}", self._exchange.lag())
+
+    def _unavailable(self, call: str, fault: str) -> ExchangeUnavailable:
+        self._process.reach(f"no answer to {call}", TIMEOUT_SECONDS if fault == "timeout" else 0.05)
+        if fault == "refused":
+            return RequestRefused(429, f"{call}: a fault")
+        return ExchangeUnavailable(f"{call}: a fault: {fault}")

@@ -1,0 +1,148 @@
+"""Both streams, as a process of the simulation gets them: in time, late, twice, in disorder or not at all."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from dca import wire
+from dca.feed import StreamState
+from dca.inbox import Inbox, Inboxes, Task
+from dca.model import Quote
+from dca.ports import Stream
+from paper_exchange.values import Quote as EngineQuote
+from proof.simulation.exchange import Exchange
+from proof.simulation.hub import Process
+
+CONNECT_SECONDS = 0.3
+RECONNECT_SECONDS = 1.0
+_ODD = {"zero": Decimal(0), "negative": Decimal(-5), "nan": Decimal("NaN"), "tiny": Decimal("1e-9")}
+
+
+class WakingInbox(Inbox):
+    """Wakes the worker that waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wake: Callable[[], None] | None = None
+
+    def put_quote(self, quote: Quote) -> None:
+        super().put_quote(quote)
+        self._wake()
+
+    def put(self, task: Task) -> None:
+        super().put(task)
+        self._wake()
+
+    def _wake(self) -> None:
+        wake, self.wake = self.wake, None
+        if wake is not None:
+            wake()
+
+
+class SimFeed:
+    """Implements ports.Feed for one process."""
+
+    def __init__(
+        self, process: Process, exchange: Exchange, inboxes: Inboxes, on_orders_connected: Callable[[], None]
+    ) -> None:
+        self._process = process
+        self._exchange = exchange
+        self._inboxes = inboxes
+        self._on_orders_connected = on_orders_connected
+        self._symbols: frozenset[str] = frozenset()
+        self._deaf = {"order stream": 0.0, "quote stream": 0.0}
+        self.orders = StreamState(name="order stream")
+        self.quotes = StreamState(name="quote stream")
+
+    def start(self) -> None:
+        for stream in (self.orders, self.quotes):
+            self._connect(stream, CONNECT_SECONDS)
+
+    def set_symbols(self, symbols: set[str]) -> None:
+        self._symbols = frozenset(symbols)
+
+    def reconnect(self, stream: Stream, why: str) -> None:  # noqa: ARG002
+        """The product gave up a stream that brings nothing."""
+        self._exchange.weather.happened[f"{stream.name} given up"] += 1
+        mine = self.orders if stream.name == self.orders.name else self.quotes
+        self.lose(mine, RECONNECT_SECONDS)
+
+    def lose(self, stream: StreamState, seconds: float) -> None:
+        """The connection is gone, and comes back after so long."""
+        stream.connected = False
+        self._deaf[stream.name] = 0.0
+        self._connect(stream, seconds)
+
+    def deafen(self, stream: StreamState, seconds: float) -> None:
+        """Half open: it looks well and brings nothing."""
+        self._deaf[stream.name] = self._exchange.hub.seconds + seconds
+
+    def _connect(self, stream: StreamState, seconds: float) -> None:
+        def connected() -> None:
+            if stream.connected or not self._process.alive:
+                return
+            stream.connected, stream.connected_at = True, self._process.clock.now()
+            stream.connects += 1
+            if stream is self.orders:
+                self._on_orders_connected()
+
+        self._exchange.hub.after(seconds, connected)
+
+    def _hears(self, stream: StreamState) -> bool:
+        return stream.connected and self._deaf[stream.name] <= self._exchange.hub.seconds
+
+    # ---- what the exchange sends -----------------------------------------------------------------------
+
+    def send_update(self, update: Mapping[str, Any]) -> None:
+        """An order update leaves the exchange."""
+        weather, rng = self._exchange.weather, self._exchange.rng
+        if not self._hears(self.orders) or weather.take("ws.drop") is not None:
+            return
+        seconds = rng.uniform(0.005, 0.08)
+        late = weather.take("ws.late")  # overtaken by those after it
+        if late is not None:
+            seconds += float(late["seconds"])
+        for _ in range(2 if weather.take("ws.dup") is not None else 1):
+            self._exchange.hub.after(seconds, lambda: self._take_update(update))
+
+    def _take_update(self, update: Mapping[str, Any]) -> None:
+        if not self._process.alive or not self.orders.connected:
+            return
+        self.orders.last_message_at = self._process.clock.now()
+        snapshot = wire.snapshot(update["order"])
+        self._inboxes.of(snapshot.symbol).put(snapshot)
+
+    def send_quote(self, quote: EngineQuote) -> None:
+        """A quote leaves the exchange."""
+        if quote.symbol not in self._symbols or not self._hears(self.quotes):
+            return
+        weather, rng = self._exchange.weather, self._exchange.rng
+        bid, ask, at = quote.bid, quote.ask, quote.at
+        bad = weather.take("md.bad_quote", quote.symbol)
+        if bad is not None:
+            bid, ask = self._bad(str(bad["kind"]), bid, ask)
+        old = weather.take("md.old", quote.symbol)
+        if old is not None:
+            at -= timedelta(seconds=float(old["seconds"]))
+        self._exchange.hub.after(
+            rng.uniform(0.005, 0.05), lambda: self._take_quote(quote.symbol, bid, ask, at)
+        )
+
+    def _bad(self, kind: str, bid: Decimal, ask: Decimal) -> tuple[Decimal, Decimal]:
+        if kind == "crossed":
+            return ask * 2, bid
+        if kind == "wide":
+            return bid / 2, ask * 2
+        return _ODD[kind], _ODD[kind]
+
+    def _take_quote(self, symbol: str, bid: Decimal, ask: Decimal, at: Any) -> None:
+        if not self._process.alive or not self.quotes.connected:
+            return
+        now = self._process.clock.now()
+        try:
+            quote = wire.stream_quote({"S": symbol, "bp": bid, "ap": ask, "t": at}, now)
+        except ValueError:
+            return  # as feed.Feed drops it
+        self.quotes.last_message_at = now
+        self._inboxes.of(symbol).put_quote(quote)

@@ -1,0 +1,216 @@
+"""Class S: what has to hold in every committed state and at every request, judged by the exchange's truth.
+
+It shares no code with the bot: the sums are made anew here, from the rows and from the engine's orders.
+The numbers are those of docs/faults.md.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from dca.model import Cycle, CycleStatus, Mode, Order, OrderState, Side
+from paper_exchange.engine import Engine
+from paper_exchange.values import Order as EngineOrder
+from proof.simulation.database import INSTALL_ID, Key, Tables
+from proof.simulation.hub import Hub, Process
+
+PREFIX = f"dca-{INSTALL_ID}-"
+ZERO = Decimal(0)
+STEP = Decimal("1e-9")
+NEAR = Decimal("1e-9")
+OLDEST_QUOTE_MS = 15_000
+LIVE = frozenset({OrderState.SENT, OrderState.ACKED, OrderState.CANCEL_REQUESTED})
+ENDED = frozenset({OrderState.DONE, OrderState.REJECTED, OrderState.VOID, OrderState.GHOST})
+OVER = frozenset({CycleStatus.COMPLETE, CycleStatus.ERROR})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An invariant that did not hold, at a second of the simulation."""
+
+    number: str
+    text: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.number} at {self.seconds:.3f} s: {self.text}"
+
+
+class Oracle:
+    """Hears every commit (stores.Listener) and every request (exchange.Witness)."""
+
+    def __init__(self, hub: Hub, engine: Engine) -> None:
+        self._hub = hub
+        self._engine = engine
+        self.violations: list[Violation] = []
+        self.edited: set[int] = set()
+        """Cycles that a person wrote into: their derived columns are wrong until the bot writes them."""
+        self.tables = Tables()
+        self._seen: dict[int, Order] = {}
+        self._epoch = 0
+
+    def broken(self, number: str, text: str) -> None:
+        self.violations.append(Violation(number=number, text=text, seconds=self._hub.seconds))
+
+    # ---- the database -----------------------------------------------------------------------------------
+
+    def committed(self, process: Process | None, changed: set[Key], tables: Tables) -> None:
+        self.tables = tables
+        cycles: set[int] = set()
+        for kind, key in sorted(changed, key=str):
+            number = int(str(key))
+            if kind == "order":
+                order = tables.orders[number]
+                self._check_order(order, tables)
+                cycles.add(order.cycle_id)
+            elif kind == "cycle":
+                cycles.add(number)
+                if process is None:
+                    self.edited.add(number)
+        for number in sorted(cycles):
+            self._check_cycle(tables.cycles[number], tables)
+
+    def _check_order(self, order: Order, tables: Tables) -> None:
+        before = self._seen.get(order.id)
+        if before is None:
+            self._check_claim(order, tables)
+        elif order.filled_qty < before.filled_qty or order.version <= before.version:
+            self.broken("I18", f"{order.client_order_id} went back from {before} to {order}")
+        elif before.state in ENDED and order.state not in {before.state, OrderState.GHOST}:
+            self.broken("I18", f"{order.client_order_id} was {before.state} and is {order.state}")
+        self._seen[order.id] = order
+        theirs = self._engine.by_client_id.get(order.client_order_id)
+        filled = ZERO if theirs is None else theirs.filled_qty
+        if order.filled_qty > filled:
+            self.broken(
+                "I05",
+                f"{order.client_order_id}: ledger {order.filled_qty}, exchange {filled}",
+            )
+
+    def _check_claim(self, order: Order, tables: Tables) -> None:
+        """A new row: it may become an order, so all that has to be true of one has to be true now."""
+        name, mode, asset = order.client_order_id, tables.control.mode, tables.assets[order.asset_id]
+        if mode is Mode.HALT or (mode is Mode.EXITS_ONLY and order.side is Side.BUY):
+            self.broken("I15", f"{name} was claimed in mode {mode}")
+        if asset.lock_reason is not None or (order.side is Side.BUY and not asset.is_enabled):
+            self.broken("I16", f"{name} was claimed of a locked or disabled asset")
+        if not 0 <= order.quote_age_ms <= OLDEST_QUOTE_MS:
+            self.broken("I16", f"{name} was decided on a quote {order.quote_age_ms} ms old")
+        if order.limit_price is not None and order.limit_price > order.quote_price:
+            self.broken("I17", f"{name}: limit {order.limit_price} above the ask {order.quote_price}")
+        if order.trigger_price is not None and not _triggered(order):
+            self.broken("I17", f"{name} was decided at {order.quote_price}, trigger {order.trigger_price}")
+        if order.epoch < self._epoch:
+            self.broken("I22", f"{name} was claimed by start {order.epoch} after start {self._epoch}")
+        self._epoch = max(self._epoch, order.epoch)
+
+    def _check_cycle(self, cycle: Cycle, tables: Tables) -> None:
+        orders = [tables.orders[key] for key in tables.of_cycle.get(cycle.id, ())]
+        wrong = [*_sums(cycle, orders), *_status(cycle, orders)]
+        if cycle.id in self.edited:
+            if not wrong:
+                self.edited.discard(cycle.id)
+            return
+        for number, text in [*wrong, *_limits(orders)]:
+            self.broken(number, f"cycle {cycle.id}: {text}")
+
+    # ---- the exchange -----------------------------------------------------------------------------------
+
+    def posting(self, process: Process, order: Order) -> None:  # noqa: ARG002
+        """Before a request for an order leaves: it is written down, to the letter."""
+        number = self.tables.by_client_id.get(order.client_order_id)
+        if number is None:
+            self.broken("I04", f"{order.client_order_id} is sent and was never committed")
+            return
+        row = self.tables.orders[number]
+        if (row.qty, row.limit_price, row.side) != (order.qty, order.limit_price, order.side):
+            self.broken("I04", f"{order.client_order_id} is sent otherwise than it was committed")
+
+    def accepted(self, order: EngineOrder) -> None:
+        """The exchange took an order of ours."""
+        if order.client_order_id not in self.tables.by_client_id:
+            self.broken("I04", f"{order.client_order_id} arrived and is not in the ledger")
+        mine = [each for each in self._engine.open_orders(order.symbol) if not each.manual]
+        if len(mine) > 1:
+            names = ", ".join(each.client_order_id for each in mine)
+            self.broken("I02", f"{order.symbol} has {len(mine)} open orders: {names}")
+        if order.side == "sell":
+            self._check_sell(order)
+
+    def _check_sell(self, order: EngineOrder) -> None:
+        """A cycle never offers more than it bought net of the true fees, less what it sold."""
+        cycle = order.client_order_id.removeprefix(PREFIX).split("-")[0]
+        prefix = f"{PREFIX}{cycle}-"
+        fills = [each for each in self._engine.executions if each.client_order_id.startswith(prefix)]
+        held = sum((e.qty - e.fee_qty if e.side == "buy" else -e.qty for e in fills), ZERO)
+        if order.remaining > held + STEP * (len(fills) + 1):
+            self.broken("I08", f"{order.client_order_id} offers {order.remaining}, its cycle holds {held}")
+
+    def canceling(self, process: Process, order_id: str) -> None:
+        order = self._engine.orders.get(order_id)
+        if order is None or order.manual or not order.client_order_id.startswith(PREFIX):
+            self.broken("I26", f"{process.name} cancels {order_id}, which is not ours")
+
+
+def _triggered(order: Order) -> bool:
+    assert order.trigger_price is not None
+    if order.side is Side.BUY:
+        return order.quote_price <= order.trigger_price
+    return order.quote_price >= order.trigger_price
+
+
+def _sums(cycle: Cycle, orders: list[Order]) -> list[tuple[str, str]]:
+    """I07: the row is what its orders add up to."""
+    buys = [each for each in orders if each.side is Side.BUY]
+    bought = sum((each.filled_qty for each in buys), ZERO)
+    cost = sum((each.filled_value for each in buys), ZERO)
+    fee = sum((each.fee_qty for each in buys), ZERO)
+    sold = sum((each.filled_qty for each in orders if each.side is Side.SELL), ZERO)
+    held = max(bought - fee - sold, ZERO)
+    safeties = sum(each.purpose == "safety" and each.filled_qty > 0 for each in buys)
+    wrong = []
+    for name, stored, true in (
+        ("quantity", cycle.quantity, held),
+        ("bought_qty", cycle.bought_qty, bought),
+        ("bought_cost", cycle.bought_cost, cost),
+        ("sold_qty", cycle.sold_qty, sold),
+        ("safety_orders", Decimal(cycle.safety_orders), Decimal(safeties)),
+    ):
+        if stored != true:
+            wrong.append(("I07", f"{name} is {stored}, its orders make {true}"))
+    if bought and abs(cycle.average_purchase_price - cost / bought) > cost / bought * NEAR + STEP:
+        wrong.append(("I07", f"average is {cycle.average_purchase_price}, its orders make {cost / bought}"))
+    return wrong
+
+
+def _status(cycle: Cycle, orders: list[Order]) -> list[tuple[str, str]]:
+    """I01 and I14: the status says what the orders say."""
+    live = [str(each.side) for each in orders if each.state in LIVE]
+    wanted = {"buying": ["buy"], "selling": ["sell"]}.get(str(cycle.status), [])
+    wrong = []
+    if len(live) > 1:
+        wrong.append(("I01", f"{len(live)} live orders"))
+    if live != wanted:
+        wrong.append(("I14", f"is {cycle.status} and has the live orders {live}"))
+    if (cycle.status in OVER) != (cycle.completed_at is not None):
+        wrong.append(("I14", f"is {cycle.status}, completed_at is {cycle.completed_at}"))
+    return wrong
+
+
+def _limits(orders: list[Order]) -> list[tuple[str, str]]:
+    """I11 and I12: budget and levels, by the parameters as they stood at each claim."""
+    wrong, spent, safeties = [], ZERO, 0
+    levels: set[int] = set()
+    for order in orders:
+        if order.side is not Side.BUY or order.purpose == "adopted":
+            continue
+        open_qty = order.qty - order.filled_qty if order.state in LIVE else ZERO
+        spent += order.filled_value + open_qty * (order.limit_price or ZERO)
+        budget = order.base_order_amount + order.max_safety_orders * order.safety_order_amount
+        if spent > budget * Decimal("1.01") + Decimal("10.50"):
+            wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {budget}"))
+        if order.purpose == "safety" and order.filled_qty > 0:
+            safeties += 1
+            if order.level in levels or safeties > order.max_safety_orders:
+                wrong.append(("I12", f"{order.client_order_id} fills level {order.level} once more"))
+            levels.add(order.level)
+    return wrong

@@ -1,0 +1,141 @@
+"""A person beside the bot: edits rows, cancels, sells and buys by hand, and at last puts it all right."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from dca.errors import BrokenRule
+from dca.model import CycleStatus, Mode
+from paper_exchange.engine import Engine
+from paper_exchange.values import STEP, ZERO, Refused, plain
+from proof.simulation.database import Tables
+
+_DECIMALS = frozenset(
+    {
+        *("take_profit_percent", "safety_order_deviation", "base_order_amount", "safety_order_amount"),
+        *("average_purchase_price", "quantity", "last_order_fill_price"),
+    }
+)
+
+
+class Database(Protocol):
+    """Where a person's MySQL client is."""
+
+    def tables(self) -> Tables: ...
+    def edit(self, work: Callable[[Any], None]) -> None: ...
+
+
+class Person:
+    """Acts at once and undisturbed."""
+
+    def __init__(self, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._engine = engine
+        self._settings = dict(database.tables().assets)
+        self.sold: dict[str, Decimal] = {}
+        """Coins of the bot's that were sold by hand, by pair."""
+        self.edited_assets = False
+        self.edited_cycles = False
+        self.wished = False
+
+    def edit_asset(self, symbol: str, column: str, value: Any) -> bool:
+        self.edited_assets = True
+        asset = self._asset(symbol)
+        self._database.edit(lambda tx: tx.edit_asset(asset.id, {column: _typed(column, value)}))
+        return True
+
+    def edit_cycle(self, symbol: str, column: str, value: Any) -> bool:
+        """Write nonsense into the live cycle's row, as far as the table takes it."""
+        cycle = self._live_cycle(symbol)
+        if cycle is None or cycle.status is CycleStatus.COOLDOWN:
+            return False
+        typed = CycleStatus(value) if column == "status" else _typed(column, value)
+        try:
+            self._database.edit(lambda tx: tx.edit_cycle(cycle.id, {column: typed}))
+        except BrokenRule:
+            return False  # the table does not take it
+        self.edited_cycles = True
+        return True
+
+    def turn_switch(self, mode: Mode) -> bool:
+        self._database.edit(lambda tx: tx.set_mode(mode, "a person"))
+        return True
+
+    def want_out(self, symbol: str, now: datetime) -> bool:
+        """What ./bot sell writes."""
+        cycle = self._live_cycle(symbol)
+        if cycle is None or cycle.quantity == 0:
+            return False
+        self.wished = True
+        self._database.edit(lambda tx: tx.edit_cycle(cycle.id, {"exit_requested_at": now}))
+        return True
+
+    def cancel(self, symbol: str) -> bool:
+        """Cancel the bot's order in the dashboard."""
+        mine = [order for order in self._engine.open_orders(symbol) if not order.manual]
+        for order in mine:
+            self._engine.cancel(order.id)
+        return bool(mine)
+
+    def expire(self, symbol: str) -> bool:
+        """The venue ends an order by itself."""
+        mine = [order for order in self._engine.open_orders(symbol) if not order.manual]
+        for order in mine:
+            order.expires_at = self._engine.now
+        return bool(mine)
+
+    def sell(self, symbol: str, share: Decimal) -> bool:
+        qty = (self._engine.available(symbol) * share).quantize(STEP, rounding="ROUND_DOWN")
+        if not self._trade(symbol, "sell", qty):
+            return False
+        self.sold[symbol] = self.sold.get(symbol, ZERO) + qty
+        return True
+
+    def buy(self, symbol: str, dollars: Decimal) -> bool:
+        """Coins that are the person's own."""
+        qty = (dollars / self._engine.quotes[symbol].ask).quantize(STEP, rounding="ROUND_DOWN")
+        return self._trade(symbol, "buy", qty)
+
+    def _trade(self, symbol: str, side: str, qty: Decimal) -> bool:
+        body = {"symbol": symbol, "side": side, "type": "market", "time_in_force": "gtc", "qty": plain(qty)}
+        try:
+            self._engine.submit(body, manual=True)
+        except Refused:
+            return False
+        return True
+
+    def put_right(self) -> None:
+        """All settings as they were at first, the switch on run, and the coins back that were sold."""
+
+        def work(tx: Any) -> None:
+            tx.set_mode(Mode.RUN, "put right")
+            for asset in self._settings.values():
+                names = ("is_enabled", "take_profit_percent", "max_safety_orders", "safety_order_deviation")
+                amounts = ("base_order_amount", "safety_order_amount", "cooldown_period")
+                tx.edit_asset(asset.id, {name: getattr(asset, name) for name in (*names, *amounts)})
+
+        self._database.edit(work)
+        for symbol, qty in self.sold.items():
+            self._engine.deposit(symbol, qty)
+
+    def disable_all(self) -> None:
+        def work(tx: Any) -> None:
+            for asset in self._settings.values():
+                tx.edit_asset(asset.id, {"is_enabled": False})
+
+        self._database.edit(work)
+
+    def _asset(self, symbol: str) -> Any:
+        assets = self._database.tables().assets.values()
+        return next(asset for asset in assets if asset.asset_symbol == symbol)
+
+    def _live_cycle(self, symbol: str) -> Any:
+        tables = self._database.tables()
+        number = tables.live_cycle.get(self._asset(symbol).id)
+        return None if number is None else replace(tables.cycles[number])
+
+
+def _typed(column: str, value: Any) -> Any:
+    return Decimal(str(value)) if column in _DECIMALS else value
