@@ -1,10 +1,14 @@
-#!/bin/bash
+#!/bin/bash -p
 # Runs one of the project's scripts as cron should:  run_script_wrapper.sh order_manager.py [options]
 # It needs nothing of its caller: no PATH, no folder, no activated environment. What the script prints goes
 # to logs/order_manager.log. Its exit code is the script's; 2 if the script could not be started.
 
+# -p above: bash takes no functions, options or start-up file from the environment.
+
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
+# What would put other code into Python, or into any program.
+unset -v "${!PYTHON@}" "${!LD_@}"
 
 refuse() {
     printf 'run_script_wrapper.sh: %s\n' "$1" >&2

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from dca import start_checks
+from dca import pace, start_checks
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
@@ -17,6 +17,7 @@ from dca.logs import Troubles, fact, warn
 from dca.main_loop import MainLoop
 from dca.model import Control, LockKind
 from dca.neighbors import Neighbors
+from dca.pace import Pace
 from dca.ports import Transaction
 from dca.runtime import Context
 from dca.settings import Settings
@@ -45,7 +46,8 @@ class Application:
         self._clock = SystemClock()
         self._troubles = Troubles()
         self._store = Store(self._settings.database)
-        self._broker = Broker(self._settings.exchange)
+        self._pace = Pace(self._clock, pace.main_app(self._settings.requests_per_minute))
+        self._broker = Broker(self._settings.exchange, self._pace)
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
         self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
         self._neighbors = Neighbors(self._settings, self._store, self._troubles, self._clock)
@@ -113,7 +115,7 @@ class Application:
     def _worker(self, number: int) -> WorkerThread:
         """With a database connection and an HTTP session of its own."""
         store, clock = Store(self._settings.database), self._clock
-        broker, limits = Broker(self._settings.exchange), limits_of(self._settings)
+        broker, limits = Broker(self._settings.exchange, self._pace), limits_of(self._settings)
         trader = Trader(store, broker, self._desk, clock, self._troubles, limits)
         inbox = self._inboxes.all[number - 1]
         worker = Worker(trader, inbox, self._feed, self._troubles, self._failures, clock)

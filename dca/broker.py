@@ -6,7 +6,6 @@ fresh and complete, or raise: a failed read is never an empty one.
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -17,9 +16,11 @@ from alpaca.common.rest import RESTClient
 from alpaca.data.historical.crypto import CryptoHistoricalDataClient
 from alpaca.trading.client import TradingClient
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 
-from dca import wire
-from dca.errors import ExchangeUnavailable, RequestRefused
+from dca import deadline, wire
+from dca.clock import SystemClock
+from dca.errors import ExchangeUnavailable, RateLimited, RequestRefused
 from dca.model import (
     ZERO,
     Accepted,
@@ -30,18 +31,21 @@ from dca.model import (
     Order,
     Position,
     Quote,
+    Side,
     Snapshot,
     SubmitOutcome,
     TradingRules,
     Unknown,
     plain,
 )
+from dca.pace import ALL_OF_MAIN_APP, Kind, Pace, main_app
 from dca.settings import ExchangeSettings
 
 R = TypeVar("R")
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
+"""For the whole answer, however slowly it comes (F15): with connecting, a request is over within 15 s."""
 IDLE_SECONDS = 15
 """A connection that rested longer may have been closed by the other side, and an order sent on it would
 have an unknown outcome (F01): it is not used again."""
@@ -51,48 +55,102 @@ _ACTIVITY_PAGE = 100
 _MAX_PAGES = 40
 _NOT_FOUND = 40410000
 _REFUSALS = frozenset({400, 401, 403, 404, 422})
+_LONGEST_BODY = 20_000_000
+"""Bytes. The longest of Alpaca's, a page of orders, is below a megabyte."""
+_SHORTEST_SECRET = 8
+_UNCLEAR = (
+    *(requests.RequestException, ValueError, TypeError, AttributeError, KeyError),
+    *(ArithmeticError, RecursionError),  # numbers and nesting beyond all measure
+)
+"""What a broken connection raises, and a body that is not what it should be."""
 
 
 class _Transport(HTTPAdapter):
     """Gives every request a time limit, follows no redirect and trusts no idle connection.
 
-    alpaca-py sets no time limit and takes a redirect's body for an answer (alpaca.md 1 and 8).
+    alpaca-py sets no time limit and takes a redirect's body for an answer (alpaca.md 1 and 8). An error page
+    may repeat what it was asked with: `secrets` are taken out of every body before anybody reads it.
     """
 
     _used_at = 0.0
+    read_seconds: float = READ_SECONDS
+
+    def __init__(self, secrets: list[str], pace: Pace | None) -> None:
+        super().__init__()
+        self._pace = pace
+        self._secrets = [secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = deadline.POOLS
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if monotonic() - self._used_at > IDLE_SECONDS:
             self.poolmanager.clear()
-        kwargs["timeout"] = (CONNECT_SECONDS, READ_SECONDS)
+        kwargs["timeout"] = (CONNECT_SECONDS, self.read_seconds)
         response = super().send(request, *args, **kwargs)
+        if self._pace is not None:
+            self._pace.answered(response.status_code, response.headers)
+        response._content = self._body_of(response)
         self._used_at = monotonic()
         if 300 <= response.status_code < 400:
             raise requests.ConnectionError(f"redirected with {response.status_code}, which is not followed")
+        if not 200 <= response.status_code < 600:  # requests takes it for a yes
+            raise requests.ConnectionError(f"answered with {response.status_code}, which means nothing")
         return response
 
+    def _body_of(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(65_536):
+            body += chunk
+            if len(body) > _LONGEST_BODY:
+                response.close()
+                raise requests.ConnectionError(f"an answer of more than {_LONGEST_BODY} bytes")
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+        return bytes(body)
 
-def _prepare(client: RESTClient) -> None:
-    """No retries: a POST that is sent again by the library is a second order (alpaca.md 8)."""
+
+def _prepare(client: RESTClient, secrets: list[str], pace: Pace | None) -> None:
+    """No retries: a POST that is sent again by the library is a second order (alpaca.md 8).
+
+    Nothing of the environment or of ~/.netrc: no proxy, no other certificates, no other login.
+    """
     client._retry = 0
     client._retry_codes = []
-    transport = _Transport()
+    client._session.trust_env = False
+    transport = _Transport(secrets, pace)
     client._session.mount("https://", transport)
     client._session.mount("http://", transport)
 
 
 class Broker:
-    """One HTTP session, for one thread."""
+    """One HTTP session, for one thread. `pace` is shared by all of a process."""
 
-    def __init__(self, settings: ExchangeSettings) -> None:
+    def __init__(self, settings: ExchangeSettings, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace(SystemClock(), main_app(ALL_OF_MAIN_APP))
+        self._reserved: float | None = None
         self._trading = TradingClient(
             settings.key_id, settings.secret_key, raw_data=True, url_override=settings.trading_url
         )
         self._data = CryptoHistoricalDataClient(
             settings.key_id, settings.secret_key, raw_data=True, url_override=settings.data_url
         )
-        _prepare(self._trading)
-        _prepare(self._data)
+        secrets = [settings.secret_key, settings.key_id]
+        _prepare(self._trading, secrets, self._pace)
+        _prepare(self._data, secrets, None)  # another host, with a limit of its own
+
+    def reserve(self, side: Side) -> None:
+        """Set the next `submit`'s request aside, before its order is claimed: an order that is claimed and
+        not sent would block its asset for the quiet period.
+
+        Raises:
+            RateLimited: not now.
+        """
+        if self._reserved is not None:
+            self._pace.give_back(self._reserved)  # it came to no order
+            self._reserved = None
+        self._reserved = self._pace.take(Kind.of(side))
 
     def submit(self, order: Order) -> SubmitOutcome:
         """Send an order, exactly as its row says, as text (floats would change it: alpaca.md 8)."""
@@ -106,14 +164,17 @@ class Broker:
         }
         if order.limit_price is not None:
             body["limit_price"] = plain(order.limit_price)
+        reserved, self._reserved = self._reserved, None
         try:
+            if reserved is None:
+                self._pace.take(Kind.of(order.side))
             snapshot = wire.snapshot(cast(wire.Json, self._trading.post("/orders", body)))
         except APIError as error:
             return _outcome_of(error)
-        except (requests.RequestException, ValueError) as error:
+        except (RateLimited, *_UNCLEAR) as error:
             return Unknown(reason=_short(error))
         if snapshot.client_order_id != order.client_order_id:
-            return Unknown(reason=f"answered with another order: {snapshot.client_order_id}")
+            return Unknown(reason=f"answered with another order: {snapshot.client_order_id!r}")
         return Accepted(snapshot=snapshot)
 
     def order(self, client_order_id: str) -> Snapshot | None:
@@ -123,7 +184,10 @@ class Broker:
             ExchangeUnavailable: nothing is known.
         """
         return self._get_or_none(
-            "/orders:by_client_order_id", {"client_order_id": client_order_id}, wire.snapshot
+            "/orders:by_client_order_id",
+            {"client_order_id": client_order_id},
+            lambda raw: wire.snapshot_of(raw, client_order_id),
+            Kind.LOOK_UP,
         )
 
     def open_orders(self) -> list[Snapshot]:
@@ -132,7 +196,7 @@ class Broker:
         Raises:
             ExchangeUnavailable: also when the list cannot be had complete.
         """
-        return self._orders({"status": "open"})
+        return self._orders({"status": "open"}, Kind.LOOK_UP)
 
     def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
         """Orders of the account that have ended, ours and others.
@@ -140,14 +204,14 @@ class Broker:
         Raises:
             ExchangeUnavailable: also when the list cannot be had complete.
         """
-        return self._orders({"status": "closed", "after": submitted_after.isoformat()})
+        return self._orders({"status": "closed", "after": submitted_after.isoformat()}, Kind.ORDINARY)
 
-    def _orders(self, which: dict[str, Any]) -> list[Snapshot]:
+    def _orders(self, which: dict[str, Any], kind: Kind) -> list[Snapshot]:
         found: dict[str, Snapshot] = {}
         query = {**which, "limit": _PAGE, "direction": "asc", "asset_class": "crypto"}
         for _ in range(_MAX_PAGES):
-            raws = self._get("/orders", query, list)
-            page = _understood(raws)
+            raws = self._get("/orders", query, wire.listed, kind)
+            page = wire.snapshots(raws)
             new = [snapshot for snapshot in page if snapshot.exchange_order_id not in found]
             found.update((snapshot.exchange_order_id, snapshot) for snapshot in new)
             if len(raws) < _PAGE:
@@ -165,12 +229,13 @@ class Broker:
         Raises:
             ExchangeUnavailable: the request may or may not have arrived.
         """
+        self._pace.take(Kind.EXIT)
         try:
             self._trading.delete(f"/orders/{exchange_order_id}")
         except APIError as error:
             if _status_of(error) not in {404, 422}:
                 raise ExchangeUnavailable(f"cancel: {_short(error)}") from error
-        except (requests.RequestException, ValueError) as error:
+        except _UNCLEAR as error:
             raise ExchangeUnavailable(f"cancel: {_short(error)}") from error
 
     def position(self, symbol: str) -> Position:
@@ -179,7 +244,7 @@ class Broker:
         Positions know no slash in symbols (alpaca.md 2.4).
         """
         path = f"/positions/{symbol.replace('/', '')}"
-        found = self._get_or_none(path, None, lambda raw: wire.position(raw, symbol))
+        found = self._get_or_none(path, None, lambda raw: wire.position(raw, symbol), Kind.EXIT)
         return found or Position(symbol=symbol, qty=ZERO, qty_available=ZERO)
 
     def positions(self) -> dict[str, Position]:
@@ -188,7 +253,7 @@ class Broker:
         Raises:
             ExchangeUnavailable: also when a single one cannot be understood: it might be the one asked for.
         """
-        return self._get("/positions", None, _positions)
+        return self._get("/positions", None, wire.positions, Kind.LOOK_UP)
 
     def executions(self, order: Order) -> list[Execution]:
         """The single fills of an order, as far as the activity list has them by now."""
@@ -199,7 +264,7 @@ class Broker:
         }
         found: list[Execution] = []
         for _ in range(_MAX_PAGES):
-            raws = self._get("/account/activities/FILL", query, list)
+            raws = self._get("/account/activities/FILL", query, wire.listed)
             page = _parsed(_each(wire.execution), raws)
             found += [e for e in page if e.exchange_order_id == order.exchange_order_id]
             if len(page) < _ACTIVITY_PAGE:
@@ -216,12 +281,12 @@ class Broker:
 
     def trading_rules(self) -> dict[str, TradingRules]:
         """What the exchange says of every crypto pair, by symbol; one request."""
-        raws = self._get("/assets", {"asset_class": "crypto"}, list)
+        raws = self._get("/assets", {"asset_class": "crypto"}, wire.listed)
         rules: dict[str, TradingRules] = {}
         for raw in raws:
             try:
                 parsed = wire.trading_rules(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # a pair that cannot be understood is a pair that is not offered
             rules[parsed.symbol] = parsed
         if not rules:
@@ -230,11 +295,7 @@ class Broker:
 
     def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
         """When the exchange last quoted each pair."""
-        try:
-            raw: Any = self._data.get("/crypto/us/latest/quotes", {"symbols": ",".join(symbols)})
-            return {symbol: wire.moment(quote["t"]) for symbol, quote in raw["quotes"].items()}
-        except (APIError, requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise ExchangeUnavailable(f"latest quotes: {_short(error)}") from error
+        return self._latest(symbols, lambda _, quote: wire.moment(quote["t"]))
 
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
         """The exchange's newest quote of each pair that it has one of.
@@ -242,15 +303,23 @@ class Broker:
         Raises:
             ExchangeUnavailable: nothing is known.
         """
+        return self._latest(symbols, lambda symbol, quote: wire.rest_quote(symbol, quote, received_at))
+
+    def _latest(self, symbols: list[str], parse: Callable[[str, Any], R]) -> dict[str, R]:
         try:
             raw: Any = self._data.get("/crypto/us/latest/quotes", {"symbols": ",".join(symbols)})
-            return {
-                symbol: wire.rest_quote(symbol, quote, received_at) for symbol, quote in raw["quotes"].items()
-            }
-        except (APIError, requests.RequestException, ValueError, KeyError, TypeError) as error:
+            return {symbol: parse(symbol, quote) for symbol, quote in raw["quotes"].items()}
+        except (APIError, *_UNCLEAR) as error:
             raise ExchangeUnavailable(f"latest quotes: {_short(error)}") from error
 
-    def _get(self, path: str, query: dict[str, Any] | None, parse: Callable[[Any], R]) -> R:
+    def _get(
+        self,
+        path: str,
+        query: dict[str, Any] | None,
+        parse: Callable[[Any], R],
+        kind: Kind = Kind.ORDINARY,
+    ) -> R:
+        self._pace.take(kind)
         try:
             return parse(self._trading.get(path, query))
         except APIError as error:
@@ -258,12 +327,14 @@ class Broker:
             if status in _REFUSALS:
                 raise RequestRefused(status, f"{path}: {_short(error)}") from error
             raise ExchangeUnavailable(f"{path}: {status} {_short(error)}") from error
-        except (requests.RequestException, ValueError, TypeError, AttributeError) as error:
+        except _UNCLEAR as error:
             raise ExchangeUnavailable(f"{path}: {_short(error)}") from error
 
-    def _get_or_none(self, path: str, query: dict[str, Any] | None, parse: Callable[[Any], R]) -> R | None:
+    def _get_or_none(
+        self, path: str, query: dict[str, Any] | None, parse: Callable[[Any], R], kind: Kind
+    ) -> R | None:
         try:
-            return self._get(path, query, parse)
+            return self._get(path, query, parse, kind)
         except RequestRefused as error:
             cause = error.__cause__
             # A gateway's 404 is no evidence; Alpaca's own carries its code (alpaca.md 2.7).
@@ -276,27 +347,10 @@ def _each(parse: Callable[[Any], R]) -> Callable[[list[Any]], list[R]]:
     return lambda raws: [parse(raw) for raw in raws]
 
 
-def _positions(raws: list[Any]) -> dict[str, Position]:
-    if not isinstance(raws, list):
-        raise ValueError(f"not a list: {str(raws)[:200]}")
-    symbols = [wire.text(raw, "symbol").replace("/", "") for raw in raws]
-    return {symbol: wire.position(raw, symbol) for symbol, raw in zip(symbols, raws, strict=True)}
-
-
-def _understood(raws: list[Any]) -> list[Snapshot]:
-    """Those that make sense. A person's odd order must not hide ours; one of ours that is missing from
-    the list is looked up by itself."""
-    snapshots = []
-    for raw in raws:
-        with suppress(ValueError):
-            snapshots.append(wire.snapshot(raw))
-    return snapshots
-
-
 def _parsed(parse: Callable[[list[Any]], R], raws: list[Any]) -> R:
     try:
         return parse(raws)
-    except (ValueError, TypeError, AttributeError) as error:
+    except _UNCLEAR as error:
         raise ExchangeUnavailable(f"cannot be understood: {_short(error)}") from error
 
 
@@ -320,19 +374,25 @@ def _code_of(error: APIError) -> tuple[int, str]:
     """Alpaca's own code and text; 0 and the body's beginning where the body is not Alpaca's."""
     try:
         body = json.loads(str(error))
-        return int(body.get("code", 0)), str(body.get("message", ""))[:300]
-    except (ValueError, AttributeError, TypeError):
+        return int(body.get("code", 0)), _printable(str(body.get("message", "")))[:300]
+    except _UNCLEAR:
         return 0, _short(error)
 
 
 def _short(error: BaseException) -> str:
     """One line for a log, without the layers of the HTTP library."""
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {READ_SECONDS} s"
-    reason = getattr(error.args[0], "reason", None) if error.args else None
+    cause = error.args[0] if error.args else None
+    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
+        return f"no whole answer within {READ_SECONDS} s"
+    reason = getattr(cause, "reason", None)
     if (
         reason is not None
     ):  # "HTTPConnection(host='...', port=1): Failed to ...: [Errno 111] Connection refused"
         return str(reason).rpartition("): ")[2][:200]
-    message = " ".join(str(error).split())[:200]
+    message = " ".join(_printable(str(error)).split())[:200]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """Text from outside ends up on terminals, which obey control characters."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

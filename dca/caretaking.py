@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger, lifecycle, strategy
+from dca import invariants, ledger, lifecycle, strategy
+from dca.invariants import Violation
+from dca.lifecycle import Booking
 from dca.model import (
+    ENDED,
     ZERO,
     Asset,
     Cycle,
@@ -80,7 +83,8 @@ class Books:
     """Both books about one asset, read while nothing of it was in flight.
 
     `orders` are the live cycle's; `position` is what the account holds; `forgotten` are orders with our id
-    that filled and that the ledger does not know; `leftovers` are complete cycles that hold coins again.
+    that filled and that the ledger does not know; `leftovers` are complete cycles that hold coins again;
+    `differences` are orders that the two books tell differently.
     """
 
     asset: Asset
@@ -91,6 +95,7 @@ class Books:
     rules: TradingRules
     forgotten: tuple[Snapshot, ...] = ()
     leftovers: tuple[Cycle, ...] = ()
+    differences: tuple[Violation, ...] = ()
 
     @property
     def shortage(self) -> Decimal:
@@ -116,47 +121,85 @@ def is_gone(books: Books) -> bool:
 
     Once is no evidence: Alpaca's paper accounts have shown empty positions for minutes (alpaca.md 2.4).
     """
-    if nonsense(books) is not None or books.forgotten:
-        return False  # a forgotten sale of ours may explain it
+    if nonsense(books) is not None or books.forgotten or books.differences:
+        return False  # a sale of ours that the ledger does not know may explain it
     if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):
         return False
     held = round_down(books.position.qty, books.rules.qty_increment)
     return strategy.can_be_sold(books.cycle, books.rules) and held < books.rules.min_order_size
 
 
-def break_of(books: Books) -> str | None:
-    """In what the two books disagree beyond what fees explain; None if they agree.
+def breaks(books: Books) -> list[Violation]:
+    """In what the two books disagree beyond what fees explain; the most telling first.
 
     More coins than the ledger has are no break: they are the operator's (design.md 6).
     """
-    cycle, position = books.cycle, books.position
     odd = nonsense(books)
     if odd is not None:
-        return odd
-    if books.shortage > ledger.shortage_tolerance(cycle, books.rules.qty_increment):
-        return (
-            f"the account holds {plain(position.qty)}, the ledger {plain(cycle.quantity)}: "
-            f"{plain(books.shortage)} are missing"
-        )
-    if books.forgotten:
-        first = books.forgotten[0]
-        return (
-            f"order {first.client_order_id} carries our id, {first.side} filled {plain(first.filled_qty)}, "
+        return [odd]
+    found = [*books.differences, *_missing_coins(books)]
+    for lost in books.forgotten:
+        words = (
+            f"order {lost.client_order_id} carries our id, {lost.side} filled {plain(lost.filled_qty)}, "
             "and is not in the ledger (an older backup?)"
         )
-    if books.leftovers:
-        late = books.leftovers[0]
-        return f"cycle {late.id} had ended when {plain(late.quantity)} more was filled"
-    open_ghost = next((order for order in books.ghosts if order.closed_at is None), None)
-    if open_ghost is not None:
-        return f"order {open_ghost.client_order_id} was given up and is open at the exchange"
-    return None
+        found.append(Violation(number="I30", about=lost.client_order_id, words=words))
+    found += [invariants.late_fill(late) for late in books.leftovers]
+    for ghost in books.ghosts:
+        if ghost.closed_at is None:
+            words = f"order {ghost.client_order_id} was given up and is open at the exchange"
+            found.append(Violation(number="I06", about=ghost.client_order_id, words=words))
+    return found
 
 
-def nonsense(books: Books) -> str | None:
+def _missing_coins(books: Books) -> list[Violation]:
+    if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):
+        return []
+    words = (
+        f"the account holds {plain(books.position.qty)}, the ledger {plain(books.cycle.quantity)}: "
+        f"{plain(books.shortage)} are missing"
+    )
+    return [Violation(number="I09", about="position", words=words)]
+
+
+def nonsense(books: Books) -> Violation | None:
     """Why the ledger's own rows cannot be compared with anything; None if they can."""
-    other = lifecycle.other_symbol(books.asset, books.orders)
-    return other or lifecycle.unexplained(books.cycle, books.orders)
+    return unreadable(books.asset, books.cycle, books.orders)
+
+
+def unreadable(asset: Asset, cycle: Cycle, orders: Sequence[Order]) -> Violation | None:
+    """Why a live cycle is not what its orders make it, and must not be made so; None if it may."""
+    words = lifecycle.other_symbol(asset, orders) or lifecycle.unexplained(cycle, orders)
+    return None if words is None else Violation(number="I07", about=f"cycle {cycle.id}", words=words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a cycle's orders make of it, and what is wrong with it then. `before` is the row as it is."""
+
+    before: Cycle
+    orders: tuple[Order, ...]
+    booking: Booking
+    violations: tuple[Violation, ...]
+
+    @property
+    def is_sick(self) -> bool:
+        """Whether the row says something else than its orders: edited by hand, most likely."""
+        return self.booking.cycle != self.before
+
+
+def verdict(asset: Asset, cycle: Cycle, orders: Sequence[Order], now: datetime) -> Verdict:
+    """Judge a cycle, live or ended, by its own orders, as they were committed together."""
+    odd = None if cycle.status in ENDED else unreadable(asset, cycle, orders)
+    if odd is not None:
+        booking, found = Booking(cycle=cycle), [odd]  # a break, not to be explained away
+    elif cycle.status in ENDED:
+        booking = Booking(cycle=ledger.with_totals(cycle, orders) if orders else cycle)
+        found = invariants.of_cycle(booking.cycle, orders)
+    else:
+        booking = lifecycle.healed(cycle, orders, now)
+        found = invariants.of_cycle(booking.cycle, orders)
+    return Verdict(before=cycle, orders=tuple(orders), booking=booking, violations=tuple(found))
 
 
 def surplus(books: Books) -> Decimal:

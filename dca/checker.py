@@ -4,17 +4,17 @@ Nothing is concluded from a read that failed or was not whole. Quantities are ne
 what the orders do not explain locks the asset, with the numbers, until the books agree again.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 
-from dca import caretaking, ledger, lifecycle, start_checks
-from dca.agreement import write_booking
+from dca import caretaking, inspector, invariants, lifecycle, start_checks
 from dca.caretaking import Books
 from dca.desk import Desk
 from dca.errors import LostRace, Unavailable
+from dca.inspector import LEFTOVERS, Inspection, Inspector
+from dca.invariants import Violation
 from dca.job import Job
+from dca.listings import Listing, Listings
 from dca.logs import Troubles, fact, warn
 from dca.model import (
     ZERO,
@@ -26,17 +26,12 @@ from dca.model import (
     Order,
     OrderState,
     Position,
-    Snapshot,
     TradingRules,
     plain,
 )
 from dca.ports import Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
-
-LOOK_BACK = timedelta(days=2)
-"""How far back orders that the ledger does not know are looked for; from a lock on, if there is one."""
-LEFTOVERS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +51,11 @@ class Checker:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._control: Control = job.store.transaction(lambda tx: tx.control())
-        self._prefix = ledger.id_prefix(self._control.install_id)
         desk = Desk(self._control.install_id, self._control.epoch)
         limits = limits_of(job.settings)
         self._trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits)
+        self._listings = Listings(job, self._control, self._trader)
+        self._own = Inspection()
 
     def run(self) -> None:
         """Raises:
@@ -67,20 +63,25 @@ class Checker:
         Unavailable: nothing can be judged; nothing was changed by judging.
         """
         job = self._job
-        self._begin_missing_cycles()
+        self._inspector = Inspector(job, self._begin_missing_cycles())
+        self._own = self._inspector.inspect()  # needs nobody's answer
         account = start_checks.read_account(job.broker, job.settings.exchange)
         start_checks.check_binding(self._control, account, job.settings.database.name)
-        self._settle()
+        denied = self._settle()
         rules = job.broker.trading_rules()
         suspects = [books for books in self._look(rules) if not self._is_fine(books)]
-        if suspects and not job.context.stopping.wait(job.settings.gone_seconds):
+        if (suspects or denied) and not job.context.stopping.wait(job.settings.gone_seconds):
+            self._own = self._inspector.inspect()
             self._look_again(rules, suspects)
+            self._ask_again(denied)
 
-    def _begin_missing_cycles(self) -> None:
+    def _begin_missing_cycles(self) -> set[int]:
+        """Returns the assets that have one for certain."""
         job = self._job
         assets, cycles = job.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
         job.checked = len(assets)
-        for asset in caretaking.missing_cycles(assets, cycles):
+        missing = caretaking.missing_cycles(assets, cycles)
+        for asset in missing:
 
             def begin(asset: Asset = asset) -> bool:
                 try:
@@ -91,29 +92,51 @@ class Checker:
                 return True
 
             job.act("begin a cycle: there is no live one", asset.asset_symbol, begin)
+        return set() if job.dry_run else {asset.id for asset in assets if asset.is_enabled}
 
-    def _settle(self) -> None:
-        """Ask for every order in flight. One that cannot be had keeps its asset from being judged."""
+    def _settle(self) -> list[Order]:
+        """Ask for every order in flight. One that cannot be had keeps its asset from being judged. Returns
+        those that the exchange had accepted, and says it does not know."""
         job = self._job
         orders = job.store.transaction(lambda tx: tx.open_orders())
         if job.dry_run or not orders:
-            return
+            return []
+        denied = []
         for order in orders:
             try:
-                settled = self._trader.settle(order).order
+                settled = self._trader.settle(order)
             except Unavailable as error:
                 job.failed(f"not settled {order.client_order_id}", str(error), order.symbol)
-            else:
-                job.changed += (settled.state, settled.filled_qty) != (order.state, order.filled_qty)
+                continue
+            after = settled.order
+            job.changed += (after.state, after.filled_qty) != (order.state, order.filled_qty)
+            if settled.snapshot is None and self._was_accepted(after):
+                denied.append(after)
+        return denied
+
+    def _was_accepted(self, order: Order) -> bool:
+        young = self._job.clock.now() - order.last_sent_at < self._job.settings.quiet_period
+        return order.exchange_order_id is not None and not young
+
+    def _ask_again(self, denied: list[Order]) -> None:
+        assets = {asset.id: asset for asset in self._job.store.transaction(lambda tx: tx.assets())}
+        for order in denied:
+            try:
+                settled = self._trader.settle(order)
+            except Unavailable as error:
+                self._job.failed(f"not settled {order.client_order_id}", str(error), order.symbol)
+                continue
+            if settled.snapshot is None:
+                self._lock(assets[order.asset_id], [invariants.denied(order)])
 
     def _look(self, rules: dict[str, TradingRules]) -> list[Books]:
         """Both books of every asset that can be judged: nothing of it in flight, and its rows the same
         before and after the exchange was read."""
         job = self._job
-        sick = self._heal()
         before = self._ledger()
         positions = job.broker.positions()
-        unknown = self._forgotten()
+        looked_at = [order for orders in self._own.orders.values() for order in orders]
+        listing = self._listings.compare(before.assets, looked_at)
         after = self._ledger()
         found = []
         for asset in after.assets:
@@ -122,9 +145,9 @@ class Checker:
                 continue
             if not caretaking.holds_the_same(cycle, before.cycles.get(asset.id)):
                 continue
-            if asset.id in sick or caretaking.in_flight(after.orders[cycle.id]):
+            if asset.id in self._own.sick or caretaking.in_flight(after.orders[cycle.id]):
                 continue
-            found.append(self._books(asset, cycle, after, positions, unknown, rules))
+            found.append(self._books(asset, cycle, after, positions, listing, rules))
         return found
 
     def _books(
@@ -133,7 +156,7 @@ class Checker:
         cycle: Cycle,
         mine: Ledger,
         positions: dict[str, Position],
-        unknown: list[Snapshot],
+        listing: Listing,
         rules: dict[str, TradingRules],
     ) -> Books:
         symbol = asset.asset_symbol
@@ -150,8 +173,9 @@ class Checker:
             ),
             position=positions.get(slashless, nothing),
             rules=rules[symbol],
-            forgotten=tuple(each for each in unknown if each.symbol.replace("/", "") == slashless),
+            forgotten=tuple(each for each in listing.forgotten if each.symbol.replace("/", "") == slashless),
             leftovers=tuple(late for late in mine.leftovers if late.asset_id == asset.id),
+            differences=tuple(listing.differences.get(asset.id, ())),
         )
 
     def _ledger(self) -> Ledger:
@@ -169,89 +193,6 @@ class Checker:
 
         return self._job.store.transaction(read)
 
-    def _forgotten(self) -> list[Snapshot]:
-        """Orders with our id that are open or have filled, that the ledger does not know, and that the
-        operator has not accepted since. The list is read before the ledger: see caretaking.strangers."""
-        broker = self._job.broker
-        listed = broker.open_orders()
-        listed += [each for each in broker.closed_orders(self._look_back()) if each.filled_qty]
-        ours = [each for each in listed if each.client_order_id.startswith(self._prefix)]
-        self._book_late(ours)
-
-        def read(tx: Transaction) -> list[Snapshot]:
-            known = tx.known_ids([each.client_order_id for each in ours])
-            unknown = [each for each in ours if each.client_order_id not in known]
-            accepted = {each.symbol: tx.last_action_at(each.symbol, "accept") for each in unknown}
-            return [each for each in unknown if not _is_before(each, accepted[each.symbol])]
-
-        return self._job.store.transaction(read)
-
-    def _book_late(self, ours: Sequence[Snapshot]) -> None:
-        """Orders that were given up and are there after all: booked, which locks the asset (F22)."""
-
-        since = self._look_back()
-
-        def read(tx: Transaction) -> list[Snapshot]:
-            given_up = {order.client_order_id: order for order in tx.given_up_orders(since)}
-            return [
-                each
-                for each in ours
-                if each.client_order_id in given_up
-                and ledger.mismatch(given_up[each.client_order_id], each) is None
-            ]
-
-        for snapshot in self._job.store.transaction(read):
-            what = f"book {snapshot.client_order_id}, which was given up and is there"
-            self._job.act(what, snapshot.symbol, partial(self._trader.books.book, snapshot))
-
-    def _look_back(self) -> datetime:
-        """A lock must not end because the order behind it has grown old."""
-        assets = self._job.store.transaction(lambda tx: tx.assets())
-        locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
-        return min([self._job.clock.now(), *locks]) - LOOK_BACK
-
-    def _heal(self) -> set[int]:
-        """Rows that their orders explain, and that say something else: edited by hand, most likely.
-
-        Returns the assets whose rows are still so, in a dry run: there is nothing to compare with.
-        """
-        job = self._job
-        sick = set()
-        for asset in job.store.transaction(lambda tx: tx.assets()):
-            before = job.store.transaction(self._healing(asset, write=False))
-            if before is not None:
-                why = f"status={before[0].status}->{before[1].status}"
-                heal = self._healing(asset, write=True)
-
-                def act(heal: Callable[[Transaction], object] = heal) -> bool:
-                    return job.store.transaction(heal) is not None
-
-                job.act(f"compute cycle {before[0].id} anew from its orders, {why}", asset.asset_symbol, act)
-                if job.dry_run:
-                    sick.add(asset.id)
-        return sick
-
-    def _healing(self, asset: Asset, *, write: bool) -> Callable[[Transaction], tuple[Cycle, Cycle] | None]:
-        now = self._job.clock.now()
-
-        def work(tx: Transaction) -> tuple[Cycle, Cycle] | None:
-            cycle = tx.live_cycle(asset.id)
-            if cycle is None:
-                return None
-            orders = tx.orders(cycle.id)
-            if lifecycle.other_symbol(asset, orders) or lifecycle.unexplained(cycle, orders):
-                return None  # a break, not to be explained away
-            booking = lifecycle.healed(cycle, orders, now)
-            if booking.cycle == cycle:
-                return None
-            if write:
-                write_booking(tx, cycle, booking, now)
-                symbol = asset.asset_symbol
-                warn("cycle", "computed anew from its orders", symbol=symbol, cycle=cycle.id)
-            return cycle, booking.cycle
-
-        return work
-
     def _is_fine(self, books: Books) -> bool:
         """Whether there is nothing new to worry about; an asset whose books agree again is unlocked."""
         job, asset = self._job, books.asset
@@ -260,20 +201,39 @@ class Checker:
             job.notes.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
         if caretaking.is_gone(books):
             return False
-        agree = caretaking.break_of(books) is None
-        if agree and asset.lock_kind is LockKind.BREAK:
-            job.act("unlock: the books agree", asset.asset_symbol, lambda: self._unlock(asset))
-        return agree or asset.lock_reason is not None
+        breaks = caretaking.breaks(books)
+        if not breaks and asset.lock_kind is LockKind.BREAK:
+            self._end_or_renew(asset)
+        return not breaks or asset.lock_reason is not None
 
-    def _lock(self, asset: Asset, reason: str) -> bool:
-        now = self._job.clock.now()
-        locked = self._job.store.transaction(lambda tx: tx.lock_asset(asset.id, reason, now))
-        if locked:
-            warn("asset", "locked", symbol=asset.asset_symbol, why=reason)
-        return locked
+    def _end_or_renew(self, asset: Asset) -> None:
+        """The books agree: unlock, unless ours does not agree with itself; the lock tells that then."""
+        job = self._job
+        own = job.store.transaction(partial(self._inspector.judge, asset))
+        if not own:
+            job.act("unlock: the books agree", asset.asset_symbol, partial(self._unlock, asset))
+        elif {each.number for each in own} != {*invariants.numbers(asset.lock_reason or "")}:
+            what = f"lock for what is so now: {invariants.reason(own)}"
+            job.act(what, asset.asset_symbol, partial(self._renew, asset))
+
+    def _lock(self, asset: Asset, violations: list[Violation]) -> None:
+        if violations and asset.lock_reason is None:
+            what = f"lock: {invariants.reason(violations)}"
+            work = partial(inspector.lock, self._job, asset, lambda _: violations)
+            self._job.act(what, asset.asset_symbol, work)
+
+    def _renew(self, asset: Asset) -> bool:
+        def judge(tx: Transaction) -> list[Violation]:
+            tx.unlock_asset(asset.id)
+            return self._inspector.judge(asset, tx)
+
+        return inspector.lock(self._job, asset, judge)
 
     def _unlock(self, asset: Asset) -> bool:
-        unlocked = self._job.store.transaction(lambda tx: tx.unlock_asset(asset.id))
+        def work(tx: Transaction) -> bool:
+            return not self._inspector.judge(asset, tx) and tx.unlock_asset(asset.id)
+
+        unlocked = self._job.store.transaction(work)
         if unlocked:
             fact("asset", "unlocked", symbol=asset.asset_symbol, why="the books agree")
         return unlocked
@@ -289,12 +249,9 @@ class Checker:
             if caretaking.is_gone(books) and caretaking.is_gone(seen):
                 self._end(books)
             else:
-                self._lock_if_broken(books)
-
-    def _lock_if_broken(self, books: Books) -> None:
-        asset, reason = books.asset, caretaking.break_of(books)
-        if reason is not None and asset.lock_reason is None:
-            self._job.act(f"lock: {reason}", asset.asset_symbol, lambda: self._lock(asset, reason))
+                seen_before = {each.key for each in caretaking.breaks(seen)}
+                breaks = caretaking.breaks(books)
+                self._lock(books.asset, [each for each in breaks if each.key in seen_before])
 
     def _end(self, books: Books) -> None:
         """The position is gone for certain: end the cycle, begin the next in cooldown."""
@@ -321,8 +278,3 @@ class Checker:
             return ended
 
         job.act(f"end cycle {seen.id} as error: {reason}", asset.asset_symbol, act)
-
-
-def _is_before(snapshot: Snapshot, accepted_at: datetime | None) -> bool:
-    at = snapshot.updated_at or snapshot.created_at
-    return accepted_at is not None and at is not None and at < accepted_at

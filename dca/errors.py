@@ -6,6 +6,7 @@
     +-- Unavailable          skip now, try again at the next event; nothing is known, nothing changed
     |   +-- ExchangeUnavailable
     |   |   +-- RequestRefused   answered, with a definite no: bad keys, bad request
+    |   |   +-- RateLimited      not asked: too many requests
     |   +-- DatabaseUnavailable
     +-- LostRace             somebody else was first: look again, do nothing
     +-- AssetProblem         stop this asset, trade the others
@@ -47,6 +48,10 @@ class RequestRefused(ExchangeUnavailable):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
+
+
+class RateLimited(ExchangeUnavailable):
+    """A request was not sent: it would have been one too many (pace.py). Nothing has happened."""
 
 
 class DatabaseUnavailable(Unavailable):

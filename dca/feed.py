@@ -7,6 +7,7 @@ meanwhile is found by settling (the exchange replays nothing).
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import certifi
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
@@ -30,6 +32,8 @@ PING_SECONDS = 10
 """A dead peer is noticed after a ping that finds no pong: at most twice this."""
 PAUSES_SECONDS = (1, 2, 4, 8, 16, 30)
 _SYMBOL_LIMIT = 405
+_NONSENSE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What a frame that makes no sense raises: also with a time or a nesting beyond all measure."""
 STEADY_SECONDS = 60
 """A connection that lasted this long was a good one: the next pause starts small again."""
 
@@ -49,6 +53,13 @@ class StreamState:
     connected_at: datetime | None = None
 
 
+class _Connection(connect):
+    """Follows no redirect: the keys would be sent to whoever it names."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 class Feed:
     """Runs in a thread of its own from `start` to `stop`."""
 
@@ -60,13 +71,16 @@ class Feed:
         troubles: Troubles,
         on_orders_connected: Callable[[], None],
         ping_seconds: float = PING_SECONDS,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """`trust`: whose certificates are good; by default the REST library's, always."""
         self._settings = settings
         self._inboxes = inboxes
         self._clock = clock
         self._troubles = troubles
         self._on_orders_connected = on_orders_connected
         self._ping_seconds = ping_seconds
+        self._trust = trust or ssl.create_default_context(cafile=certifi.where())
         self.orders = StreamState(name="order stream")
         self.quotes = StreamState(name="quote stream")
         self._symbols: frozenset[str] = frozenset()
@@ -127,7 +141,7 @@ class Feed:
             try:
                 await hear()
                 why = "the server closed it"
-            except (OSError, WebSocketException, StreamLost, ValueError, TypeError, AttributeError) as error:
+            except (OSError, WebSocketException, StreamLost, *_NONSENSE) as error:
                 why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             finally:
                 state.connected = False
@@ -139,8 +153,10 @@ class Feed:
     async def _connection(
         self, state: StreamState, url: str, headers: dict[str, str]
     ) -> AsyncIterator[ClientConnection]:
-        async with connect(
+        async with _Connection(
             url,
+            ssl=self._trust if url.startswith("wss:") else None,
+            proxy=None,
             additional_headers=headers,
             open_timeout=ANSWER_SECONDS,
             ping_interval=self._ping_seconds,
@@ -187,7 +203,7 @@ class Feed:
             if message["stream"] != "trade_updates":
                 raise ValueError(f"unknown message {str(message)[:200]}")
             snapshot = wire.snapshot(message["data"]["order"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             self._troubles.begins("stream", "an order update that makes no sense", str(error)[:200], now)
             return
         self._inboxes.of(snapshot.symbol).put(snapshot)

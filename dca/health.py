@@ -3,14 +3,15 @@
 What could not be looked at is neither wrong nor right: `judged` says what the findings cover.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dca import fuse, locks
 from dca.heartbeat import Beat
 from dca.incidents import utc
 from dca.maintenance import Maintenance
-from dca.model import Asset, Control, Cycle, LockKind, Mode, Order, OrderState, plain
+from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, plain
 from dca.records import Finding, IncidentKind, JobRun
 
 UNKNOWN_AFTER = timedelta(seconds=60)
@@ -43,10 +44,11 @@ WAITING_STATUSES = frozenset(
 EXCHANGE_TROUBLES = frozenset({"worker ExchangeUnavailable", "loop settle", "loop rules", "loop silence"})
 DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh", "loop fees"})
 START_TROUBLE = "start waiting"
+PAIRS_TROUBLE = "stream no quotes"
 """Names as main_app's heartbeat has them."""
 
 MONEY_NAMES = ("break", "crash", "gone", "outcome unknown", "refused", "late order")
-STREAM_NAMES = ("quote stream silent", "order stream silent")
+STREAM_NAMES = ("quote stream silent", "order stream silent", "pairs without quotes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Books:
     run_starts: Sequence[datetime]
     errors: Sequence[Cycle] = ()
     """Cycles that ended as error within a day."""
+    locked: Mapping[int, Sequence[Order]] = field(default_factory=dict)
+    """The live cycles' orders of locked assets, by asset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,7 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
     for asset in books.assets:
         cycle = cycles.get(asset.id)
         if asset.lock_reason is not None:
-            yield _lock(asset, cycle)
+            yield locks.finding(asset, cycle, books.locked.get(asset.id, ()))
         if cycle is not None and cycle.refusals > 0 and cycle.problem:
             yield _refused(asset, cycle)
     symbols = {asset.id: asset.asset_symbol for asset in books.assets}
@@ -138,36 +142,6 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
             yield _unknown(order)
         elif (since := _waits_since(order)) is not None and now - since > LATE_AFTER:
             yield _late(order, since)
-
-
-def _lock(asset: Asset, cycle: Cycle | None) -> Finding:
-    symbol = asset.asset_symbol
-    since = "" if asset.locked_at is None else f" since {utc(asset.locked_at)}"
-    lines = [f"{symbol} is locked{since}: {asset.lock_reason}."]
-    if cycle is not None:
-        lines.append(
-            f"Our books: cycle {cycle.id} ({cycle.status.value}) holds {plain(cycle.quantity)}"
-            f" at an average of {plain(cycle.average_purchase_price)};"
-            f" bought {plain(cycle.bought_qty)}, sold {plain(cycle.sold_qty)}."
-        )
-    lines.append("The bot neither buys nor sells it meanwhile; all other assets trade on.")
-    if asset.lock_kind is LockKind.CRASH:
-        lines += [
-            "It does not end by itself: main_app died over this asset, again and again.",
-            f"To do: read logs/main_app.log, then ./bot why {symbol} and ./bot resume {symbol}",
-        ]
-        name, subject = f"crash {symbol}", f"{symbol} is locked: the bot died over it"
-    elif asset.lock_kind is None:
-        lines += ["Somebody locked it by hand, and it ends by hand.", f"To do: ./bot resume {symbol}"]
-        name, subject = f"break {symbol}", f"{symbol} is locked by hand"
-    else:
-        lines += [
-            "It ends by itself as soon as the books agree.",
-            f"To see the numbers of both sides: ./bot why {symbol}",
-            f"If you traded it outside the bot: ./bot accept {symbol}",
-        ]
-        name, subject = f"break {symbol}", f"{symbol} is locked: the books disagree"
-    return _money_finding(name, subject, lines)
 
 
 def _gone(symbol: str, cycle: Cycle) -> Finding:
@@ -261,7 +235,14 @@ def _kill_switch(control: Control) -> Iterator[Finding]:
         f"Who set it, and why: {control.mode_reason or 'not noted'}.",
         "It does not end by itself. To trade again: ./bot resume",
     ]
-    yield _health_finding("kill switch", f"Trading is limited: {control.mode.value}", lines)
+    subject = f"Trading is limited: {control.mode.value}"
+    if (control.mode_reason or "").startswith(fuse.NAME):
+        subject = "Too many orders: buys are off"
+        lines += [
+            "The bot turned it by itself: a market that falls that fast is rare, a bug is likelier.",
+            "First see ./bot orders. If each was right: ./bot resume counts anew; .env has the limits.",
+        ]
+    yield _health_finding("kill switch", subject, lines)
 
 
 def _overdue(books: Books, now: datetime) -> Iterator[Finding]:
@@ -334,6 +315,13 @@ def _streams(look: Look) -> Iterator[Finding]:
             "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
         ]
         yield _health_finding("order stream silent", "No order updates arrive", lines)
+    if PAIRS_TROUBLE in beat.troubles:
+        lines = [
+            "The exchange did not grant the quotes of every pair: those it left out are neither bought nor",
+            "sold; the others trade on. main_app asks for them again with its next connection.",
+            "To do: grep 'no quotes' logs/main_app.log names them; restart main_app to ask at once",
+        ]
+        yield _health_finding("pairs without quotes", "Some pairs get no quotes", lines)
 
 
 def _exchange(look: Look) -> Iterator[Finding]:

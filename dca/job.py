@@ -12,6 +12,7 @@ from dca.broker import Broker as AlpacaBroker
 from dca.clock import SystemClock
 from dca.errors import DatabaseUnavailable, DcaError
 from dca.logs import fact, warn
+from dca.pace import Pace, others
 from dca.ports import Broker, Clock, Store
 from dca.records import Result
 from dca.settings import Settings
@@ -44,7 +45,8 @@ class Job:
     def broker(self) -> Broker:
         """Made when first needed."""
         if self._broker is None:
-            self._broker = AlpacaBroker(self.settings.exchange)
+            pace = Pace(self.clock, others(self.settings.requests_per_minute))
+            self._broker = AlpacaBroker(self.settings.exchange, pace)
         return self._broker
 
     def act(self, what: str, symbol: str, work: Callable[[], object]) -> None:

@@ -108,6 +108,8 @@ def mismatch(order: Order, snapshot: Snapshot) -> str | None:
         return f"side is {snapshot.side}, not {order.side}"
     if snapshot.qty is not None and snapshot.qty != order.qty:
         return f"quantity is {snapshot.qty}, not {order.qty}"
+    if snapshot.filled_qty > order.qty:
+        return f"{snapshot.filled_qty} of {order.qty} are filled"
     if snapshot.limit_price is not None and not _is_near(snapshot.limit_price, order.limit_price):
         return f"limit price is {snapshot.limit_price}, not {order.limit_price}"
     if snapshot.created_at is not None and snapshot.created_at < order.created_at - CLOCK_TOLERANCE:

@@ -55,6 +55,9 @@ TRANSITIONS: dict[tuple[CycleStatus, Event], CycleStatus] = {
     (_S.COOLDOWN, _E.BREAK_PROVEN): _S.ERROR,
 }
 
+_MANY_REFUSALS = 1000
+CLOCK_TOLERANCE = timedelta(seconds=60)
+"""So much may a time of ours lie ahead of the clock: it is set right in small steps all the time."""
 _BACK_OFF_SECONDS = {Side.BUY: (300, 3600), Side.SELL: (10, 300)}
 
 
@@ -105,7 +108,7 @@ def cooldown_over(cycle: Cycle) -> Cycle:
 def refused(cycle: Cycle, side: Side, reason: str, now: datetime) -> Cycle:
     """A definite no to the wish to trade: remember why, and let that side wait before the next try. A
     refused buy must not keep the take-profit waiting."""
-    refusals = cycle.refusals + 1
+    refusals = min(cycle.refusals, _MANY_REFUSALS) + 1
     again_at = now + back_off(side, refusals)
     return replace(
         cycle,
@@ -132,6 +135,9 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
         BrokenRule, IllegalTransition: our bug.
     """
     current = _out_of_cooldown(ledger.with_totals(cycle, orders))
+    if cycle.status in ENDED:
+        # Also one that was ended by hand (F84): without a sale, or at 0000-00-00, which is read as None.
+        return Booking(cycle=replace(current, completed_at=cycle.completed_at or now))
     if cycle.status not in IN_FLIGHT or any(order.is_live for order in orders):
         return Booking(cycle=checked(current))
     last = max(orders, key=lambda order: order.seq)
@@ -218,13 +224,32 @@ def healed(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     A live order is what makes a cycle buying or selling, so the status follows it; one that says buying or
     selling without any goes on as after that order's end (F23: never by age).
     """
+    cycle = _in_possible_times(cycle, now)
     live = next((order for order in orders if order.is_live), None)
     if live is not None:
         return Booking(cycle=checked(ledger.with_totals(replace(cycle, status=_in_flight(live)), orders)))
     if cycle.status in IN_FLIGHT and not orders:
-        return Booking(cycle=checked(replace(cycle, status=CycleStatus.WATCHING)))
+        watching = replace(ledger.with_totals(cycle, orders), status=CycleStatus.WATCHING)
+        return Booking(cycle=checked(watching))
     booking = book(cycle, orders, now)
     return replace(booking, cycle=replace(booking.cycle, refusals=cycle.refusals, problem=cycle.problem))
+
+
+def _in_possible_times(cycle: Cycle, now: datetime) -> Cycle:
+    """Times that a wrong clock wrote must not keep a cycle waiting once it is right again (F62): a cooldown
+    that begins in the future begins now, and no pause is longer than the longest."""
+
+    def possible(at: datetime | None, side: Side) -> datetime | None:
+        longest = timedelta(seconds=_BACK_OFF_SECONDS[side][1])
+        return None if at is None or at > now + longest + CLOCK_TOLERANCE else at
+
+    began = cycle.cooldown_started_at
+    return replace(
+        cycle,
+        cooldown_started_at=now if began is not None and began > now + CLOCK_TOLERANCE else began,
+        next_buy_at=possible(cycle.next_buy_at, Side.BUY),
+        next_sell_at=possible(cycle.next_sell_at, Side.SELL),
+    )
 
 
 def left_behind(cycle: Cycle, orders: Sequence[Order]) -> Decimal | None:

@@ -21,6 +21,13 @@ from dca.settings import Settings
 from dca.store import Store, Transaction
 
 PING_SECONDS = 5.0
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
+        """None: the answer is an error, like any other that is no success."""
+
+
 Taken = list[tuple[Mail, datetime]]
 """Mails that the server took, and when."""
 
@@ -102,7 +109,8 @@ class Postman:
 
         def ask() -> None:
             try:
-                with urllib.request.urlopen(url, timeout=PING_SECONDS) as answer:  # noqa: S310 - checked
+                direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+                with direct.open(url, timeout=PING_SECONDS) as answer:
                     said.append("" if answer.status < 300 else f"it answered {answer.status}")
             except urllib.error.HTTPError as error:
                 said.append(f"it answered {error.code}")

@@ -209,10 +209,13 @@ class _Review:
 
 
 def _books(tx: Transaction, now: datetime) -> Books:
+    assets, cycles = tx.assets(), tx.live_cycles()
+    locked = {asset.id for asset in assets if asset.lock_reason is not None}
     return Books(
         control=tx.control(),
-        assets=tx.assets(),
-        cycles=tx.live_cycles(),
+        assets=assets,
+        cycles=cycles,
+        locked={each.asset_id: tx.orders_seen(each.id) for each in cycles if each.asset_id in locked},
         orders=tx.open_orders(),
         good_runs=tx.last_good_runs(),
         run_starts=tx.run_starts_since(now - 2 * health.LONGEST_OVERDUE),

@@ -6,6 +6,8 @@ The one broad except of the project is here, where a script ends.
 import fcntl
 import logging
 import os
+import re
+import resource
 import signal
 import sys
 import threading
@@ -23,6 +25,9 @@ from dca.logs import LineFormatter, fact
 from dca.settings import Settings
 
 DONE, FAILED, BAD_SETTINGS = 0, 1, 2
+_SHORTEST_SECRET = 8
+"""Characters; a shorter one might be a part of any word."""
+_CONTROL = re.compile(r"[^\n\t -~\xa0-\U0010ffff]")
 
 
 @dataclass(slots=True)
@@ -47,12 +52,12 @@ def run(name: str, work: Callable[[Context], None], *, seconds: float | None = N
     A second copy of the same script says so and is done. A script that takes longer than `seconds` is
     ended; whatever it was at is carried on by the next run.
     """
-    os.umask(0o077)
+    keep_to_ourselves()
     try:
         settings = settings_module.load()
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
-        _log_to(settings.log_dir / f"{name}.log")
+        _log_to(settings.log_dir / f"{name}.log", settings.secrets)
     except SettingsProblem as error:
         print(f"{name}: the settings need attention:", file=sys.stderr)
         for problem in error.problems:
@@ -69,6 +74,17 @@ def run(name: str, work: Callable[[Context], None], *, seconds: float | None = N
         if seconds is not None:
             _end_after(name, seconds)
         return _guarded(Context(name=name, settings=settings), work)
+
+
+def keep_to_ourselves() -> None:
+    """From here on: files for this user alone, no memory on disk when the process dies, no keys of TLS."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # For a system that pipes memory into a program of its own, limit or not. (PR_SET_DUMPABLE would do as
+    # well, but hides from the watchdog whether a hanging main_app holds the lock.)
+    with suppress(OSError):
+        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+    settings_module.keep_no_tls_keys()
 
 
 def _guarded(context: Context, work: Callable[[Context], None]) -> int:
@@ -97,14 +113,28 @@ def _end_after(name: str, seconds: float) -> None:
     timer.start()
 
 
-def _log_to(path: Path) -> None:
+class _Guarded(LineFormatter):
+    """Lines without any of the secrets, whoever put them in, and without letters that a terminal obeys."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return _CONTROL.sub("?", text)
+
+
+def _log_to(path: Path, secrets: tuple[str, ...]) -> None:
     """One file per script, and standard output unless that is the same file (cron's redirection)."""
     file = LogFile(path)
     handlers: list[logging.Handler] = [file]
     if not file.owns(1):
         handlers.append(logging.StreamHandler(sys.stdout))
     for handler in handlers:
-        handler.setFormatter(LineFormatter())
+        handler.setFormatter(_Guarded(secrets))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("dca").setLevel(logging.INFO)
     # What these would say is told in our own words, once, where it is handled; and they may print headers.

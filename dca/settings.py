@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,19 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from dca.errors import SettingsProblem
+from dca.fuse import Fuse
 
 ROOT = Path(__file__).resolve().parent.parent
 _PAPER_HOST = "paper-api.alpaca.markets"
 _LIVE_HOST = "api.alpaca.markets"
+_SECRETS = frozenset(
+    {
+        *("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "DB_PASSWORD"),
+        *("ALERT_EMAIL_SMTP_PASSWORD", "HEARTBEAT_PING_URL"),
+    }
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SHOWN = 60
 
 
 class Venue(StrEnum):
@@ -76,10 +86,19 @@ class Settings:
     quiet_period: timedelta
     max_quote_age_seconds: Decimal
     max_spread_percent: Decimal
+    fuse: Fuse
+    requests_per_minute: int
     workers: int
     log_dir: Path
     state_dir: Path
     warnings: tuple[str, ...]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no line, mail, table or file but .env."""
+        mail = None if self.email is None else self.email.smtp_password
+        keys = (self.exchange.secret_key, self.exchange.key_id, self.database.password)
+        return tuple(secret for secret in (*keys, mail, self.heartbeat_ping_url) if secret)
 
 
 class _Reader:
@@ -89,16 +108,38 @@ class _Reader:
         self._values = values
         self.problems: list[str] = []
 
+    def complain(self, name: str, complaint: str) -> None:
+        """Note what is wrong with a name; the first complaint about each."""
+        if not any(problem.startswith(f"{name} ") for problem in self.problems):
+            self.problems.append(f"{name} {complaint}")
+
     def optional(self, name: str) -> str | None:
-        return self._values.get(name, "").strip() or None
+        value = self._values.get(name, "").strip()
+        if _CONTROL.search(value):
+            self.complain(name, "holds a line's end, a tab or another letter that cannot be seen: remove it")
+            return None
+        return value or None
 
     def required(self, name: str, example: str) -> str:
         value = self.optional(name)
         if value is None:
-            self.problems.append(f"{name} is missing: set it in .env, like {name}={example!r}")
+            self.complain(name, f"is missing: set it in .env, like {name}={example!r}")
         elif value.upper().startswith("YOUR_"):
-            self.problems.append(f"{name} is still the example's {value!r}: put your own there")
+            self.complain(name, f"is still the example's{_shown(name, value)}: put your own there")
         return value or ""
+
+    def key(self, name: str, example: str) -> str:
+        """What is sent in a header."""
+        value = self.required(name, example)
+        if not value.isascii():
+            self.complain(name, "holds letters that no key has: copy it again")
+        return value
+
+    def host(self, name: str, example: str) -> str:
+        value = self.required(name, example)
+        if value and not _is_host(value):
+            self.complain(name, f"is{_shown(name, value)}: that is no server's name, like {example}")
+        return value
 
     def number(self, name: str, default: str, *, least: str, most: str) -> Decimal:
         text = self.optional(name) or default
@@ -107,20 +148,20 @@ class _Reader:
         except InvalidOperation:
             value = Decimal("NaN")
         if not (value.is_finite() and Decimal(least) <= value <= Decimal(most)):
-            self.problems.append(f"{name} is {text!r}: it must be a number from {least} to {most}")
+            self.complain(name, f"is{_shown(name, text)}: it must be a number from {least} to {most}")
             return Decimal(default)
         return value
 
     def whole(self, name: str, default: str, *, least: str, most: str) -> int:
         value = self.number(name, default, least=least, most=most)
         if value != int(value):
-            self.problems.append(f"{name} is {value}: it must be a whole number")
+            self.complain(name, f"is {value}: it must be a whole number")
         return int(value)
 
     def switch(self, name: str) -> bool:
         text = (self.optional(name) or "no").lower()
         if text not in {"yes", "no"}:
-            self.problems.append(f"{name} is {text!r}: it must be yes or no")
+            self.complain(name, f"is{_shown(name, text)}: it must be yes or no")
         return text == "yes"
 
     def url(self, name: str, value: str, schemes: tuple[str, str]) -> str:
@@ -129,14 +170,30 @@ class _Reader:
             return value  # complained about already
         try:
             parts = urlsplit(value)
-        except ValueError as error:
-            self.problems.append(f"{name} is {value!r}: {error}")
+            known = (parts.port is None or parts.port > 0) and _is_host(parts.hostname or "")
+        except ValueError:
+            known, parts = False, urlsplit("")
+        if not known or " " in value:
+            self.complain(name, f"is{_shown(name, value)}: that is no address; like {schemes[0]}://host")
             return ""
         if parts.scheme not in schemes or not parts.hostname:
-            self.problems.append(f"{name} is {value!r}: it must begin with {schemes[0]}://")
+            self.complain(name, f"is{_shown(name, value)}: it must begin with {schemes[0]}://")
         elif parts.scheme == schemes[1] and not is_loopback(parts.hostname):
-            self.problems.append(f"{name} is {value!r}: not encrypted; use {schemes[0]}://")
+            self.complain(name, f"is{_shown(name, value)}: not encrypted; use {schemes[0]}://")
         return parts.geturl().rstrip("/")  # the scheme in small letters
+
+
+def _shown(name: str, value: str) -> str:
+    """A value as a complaint shows it: not whole if it is long, and not at all if it is a secret."""
+    return "" if name in _SECRETS else f" {value if len(value) <= _SHOWN else value[:_SHOWN] + '...'!r}"
+
+
+def _is_host(name: str) -> bool:
+    """Whether a connection could be tried: names are looked up in this encoding."""
+    try:
+        return bool(name.encode("idna")) or not name
+    except UnicodeError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -147,6 +204,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def keep_no_tls_keys() -> None:
+    """Forget the name of the file into which Python would write the keys of every TLS connection."""
+    os.environ.pop("SSLKEYLOGFILE", None)
 
 
 def load() -> Settings:
@@ -187,6 +249,8 @@ def _mode_of(path: Path) -> int | None:
         return stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise SettingsProblem([f"{path} cannot be read: {error.strerror}"]) from error
 
 
 def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
@@ -212,6 +276,11 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
         quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least="1"),
         max_quote_age_seconds=read.number("MAX_QUOTE_AGE_SECONDS", "15", least="1", most="300"),
         max_spread_percent=read.number("MAX_SPREAD_PERCENT", "2", least="0.01", most="50"),
+        fuse=Fuse(
+            per_minute=read.whole("MAX_ORDERS_PER_MINUTE", "4", least="1", most="1000000"),
+            per_hour=read.whole("MAX_ORDERS_PER_HOUR", "60", least="1", most="1000000"),
+        ),
+        requests_per_minute=read.whole("MAX_REQUESTS_PER_MINUTE", "130", least="40", most="1000000"),
         workers=read.whole("WORKERS", "4", least="1", most="32"),
         log_dir=ROOT / (read.optional("LOG_DIR") or "logs"),  # relative to the project, wherever it runs
         state_dir=ROOT / (read.optional("STATE_DIR") or "var"),
@@ -238,8 +307,8 @@ def _exchange(read: _Reader) -> ExchangeSettings:
     data = base if local else "https://data.alpaca.markets"
     data_stream = (sockets if local else "wss://stream.data.alpaca.markets") + "/v1beta3/crypto/us"
     settings = ExchangeSettings(
-        key_id=read.required("APCA_API_KEY_ID", "PK..."),
-        secret_key=read.required("APCA_API_SECRET_KEY", "..."),
+        key_id=read.key("APCA_API_KEY_ID", "PK..."),
+        secret_key=read.key("APCA_API_SECRET_KEY", "..."),
         trading_url=base,
         data_url=_url_or(read, "APCA_API_DATA_URL", data, ("https", "http")),
         trading_stream_url=_url_or(read, "APCA_API_STREAM_URL", sockets + "/stream", ("wss", "ws")),
@@ -285,7 +354,7 @@ def _email(read: _Reader) -> EmailSettings | None:
     return EmailSettings(
         sender=read.required("ALERT_EMAIL_SENDER", "bot@example.com"),
         receiver=read.required("ALERT_EMAIL_RECEIVER", "you@example.com"),
-        smtp_server=read.required("ALERT_EMAIL_SMTP_SERVER", "smtp.example.com"),
+        smtp_server=read.host("ALERT_EMAIL_SMTP_SERVER", "smtp.example.com"),
         smtp_port=read.whole("ALERT_EMAIL_SMTP_PORT", "587", least="1", most="65535"),
         smtp_user=read.optional("ALERT_EMAIL_SMTP_USER"),
         smtp_password=read.optional("ALERT_EMAIL_SMTP_PASSWORD"),

@@ -26,7 +26,7 @@ from dca.store_rows import OPEN, columns, parameters, value_from
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5

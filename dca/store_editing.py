@@ -24,8 +24,11 @@ class Editing(Statements):
     """Statements that only ./bot's commands and the watchdog run."""
 
     def set_mode(self, mode: Mode, reason: str) -> None:
-        """Turn the kill switch."""
-        self._write("UPDATE dca_control SET mode = %s, mode_reason = %s", [mode, reason[:300]])
+        """Turn the kill switch. The order-rate fuse counts anew from here."""
+        self._write(
+            "UPDATE dca_control SET mode = %s, mode_reason = %s, mode_set_at = UTC_TIMESTAMP(6)",
+            [mode, reason[:300]],
+        )
 
     def insert_asset(self, values: Mapping[str, Any]) -> int:
         """Write a new row of dca_assets from its columns; returns its id.

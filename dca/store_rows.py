@@ -88,9 +88,10 @@ def parameters(value: Asset | Cycle | Order, names: list[str]) -> list[Any]:
 
 
 def outward(value: Any) -> Any:
-    """One value as the connector takes it: enums as text, times as UTC without a zone."""
+    """One value as the connector takes it: enums as text, times as UTC without a zone. What is so already
+    stays so: astimezone would take a time without a zone for this machine's own."""
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value

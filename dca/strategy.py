@@ -5,7 +5,7 @@ start from the same levels, so a quote that `levels` would let pass can never le
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from dca.model import (
@@ -28,6 +28,7 @@ MIN_BUY_DOLLARS = Decimal("10.50")
 MAX_BUY_DOLLARS = Decimal(200_000)
 """Alpaca's largest order (alpaca.md 3)."""
 ANY_PRICE = Decimal("Infinity")
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,8 @@ def cooldown_ends_at(asset: Asset, cycle: Cycle) -> datetime | None:
     """None for a cooldown with no sale behind it: it has nothing to wait for."""
     if cycle.cooldown_started_at is None:
         return None
-    return cycle.cooldown_started_at + timedelta(seconds=asset.cooldown_period)
+    span = timedelta(seconds=asset.cooldown_period)
+    return min(cycle.cooldown_started_at, _END_OF_TIME - span) + span  # somebody may have written 9999 there
 
 
 def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode: Mode) -> Levels:

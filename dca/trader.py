@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger, lifecycle, strategy
+from dca import ledger, lifecycle, order_rate, strategy
 from dca.agreement import books_agree
 from dca.bookkeeper import Bookkeeper, Settled
 from dca.desk import Desk, Watch
 from dca.errors import LostRace
+from dca.fuse import Fuse
 from dca.logs import Troubles, fact, warn
 from dca.model import (
     Accepted,
@@ -24,6 +25,7 @@ from dca.model import (
     Order,
     OrderState,
     Position,
+    Purpose,
     Quote,
     Side,
     TradingRules,
@@ -32,6 +34,7 @@ from dca.model import (
     round_down,
 )
 from dca.ports import Broker, Clock, Store, Transaction
+from dca.second_look import SecondLook
 from dca.strategy import CancelBuy, EndCooldown, Place
 
 SEND_WITHIN_SECONDS = 5.0
@@ -40,11 +43,12 @@ SEND_WITHIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Which quotes may decide, and how long an unknown order is waited for."""
+    """Which quotes may decide, how long an unknown order is waited for, how many orders are too many."""
 
     max_quote_age_seconds: Decimal
     max_spread_percent: Decimal
     quiet_period: timedelta
+    fuse: Fuse
 
 
 class Trader:
@@ -60,6 +64,7 @@ class Trader:
         self._troubles = troubles
         self._limits = limits
         self._quotes: dict[str, Quote] = {}
+        self._second_look = SecondLook(broker, clock, troubles, self._quote_problem)
         self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
 
     def on_quote(self, quote: Quote) -> bool:
@@ -103,9 +108,12 @@ class Trader:
             case EndCooldown():
                 self._end_cooldown(asset, quote, rules)
             case CancelBuy(reason=reason):
-                for order in watch.open_orders:
-                    if order.state is OrderState.ACKED:  # any other is for settling
-                        self.cancel(order, reason)
+                acked = (order for order in watch.open_orders if order.state is OrderState.ACKED)
+                for order in acked:  # any other is for settling
+                    self.cancel(order, reason)
+            case Place(purpose=Purpose.TAKE_PROFIT, trigger_price=Decimal() as price):
+                if self._second_look.confirms(asset.asset_symbol, price):
+                    self._place(asset, quote, rules, with_position=True)
             case Place(purpose=purpose):
                 self._place(asset, quote, rules, with_position=purpose.side is Side.SELL)
 
@@ -144,6 +152,7 @@ class Trader:
         """Claim an order in one transaction, then send it. A sell is bounded by the position."""
         started = self._clock.monotonic()
         position = self._broker.position(asset.asset_symbol) if with_position else None
+        self._broker.reserve(Side.SELL if with_position else Side.BUY)
         mine: list[tuple[Order, str]] = []
 
         def claim(tx: Transaction) -> tuple[Order, str] | None:
@@ -187,10 +196,8 @@ class Trader:
         self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
     ) -> tuple[Order, str] | None:
         mode, current, cycle = self._locked(tx, asset)
-        if current is None or cycle is None:
-            return None
         now = self._clock.now()
-        if self._quote_problem(quote, now) is not None:
+        if current is None or cycle is None or self._quote_problem(quote, now) is not None:
             return None  # it grew old while the position was read or a lock waited for
         action = strategy.decide(current, cycle, quote, rules, now, mode)
         if not isinstance(action, Place):
@@ -198,13 +205,16 @@ class Trader:
         orders = tx.orders(cycle.id)
         if not books_agree(tx, current, cycle, orders, now):
             return None
+        side, limits = action.purpose.side, self._limits.fuse
+        if (side is Side.SELL) != (position is not None):
+            return None  # the rows turned since the look from memory: the next quote looks anew
+        if not order_rate.is_sane(tx, limits, cycle, asset.asset_symbol, side, now, self._troubles):
+            return None
         if position is not None:
             checked = self._against_position(tx, cycle, orders, action, rules, position)
             if checked is None:
                 return None
             cycle, orders, action = checked
-        elif action.purpose.side is Side.SELL:
-            return None  # the rows turned since the look from memory: the next quote reads the position
         order = tx.insert_order(self._new_order(current, cycle, orders, action, quote, rules, now))
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
@@ -316,13 +326,17 @@ class Trader:
         """
         settled = self.books.settle(order)
         if settled.denied_for_good:
-            attempt = self.books.claim_resend(order) if self._still_wanted(order) else None
+            attempt = self._claim_resend(order) if self._still_wanted(order) else None
             if attempt is None:
                 self.books.give_up(order)
             else:
                 fact("order", f"sending again {order.client_order_id}", symbol=order.symbol, attempt=attempt)
                 self._send(order, attempt)
         return settled
+
+    def _claim_resend(self, order: Order) -> int | None:
+        self._broker.reserve(order.side)
+        return self.books.claim_resend(order)
 
     def _still_wanted(self, order: Order) -> bool:
         """Whether the same order, to the letter, would be right at the newest quote."""

@@ -24,6 +24,7 @@ def limits_of(settings: Settings) -> Limits:
         max_quote_age_seconds=settings.max_quote_age_seconds,
         max_spread_percent=settings.max_spread_percent,
         quiet_period=settings.quiet_period,
+        fuse=settings.fuse,
     )
 
 
@@ -72,7 +73,7 @@ class Worker:
     def _recovered(self) -> None:
         self._failing = False
         self._resting.clear()
-        for name in ("ExchangeUnavailable", "DatabaseUnavailable", "RequestRefused"):
+        for name in ("ExchangeUnavailable", "DatabaseUnavailable", "RequestRefused", "RateLimited"):
             self._troubles.ends("worker", name, self._clock.now())
 
     def _handle(self, item: Task | Quote) -> bool:

@@ -26,6 +26,11 @@ VOLATILITY_PERCENT = 0.32
 STALE_ORDER_MINUTES = "0.15"
 QUIET_SECONDS = "8"
 """The exchange is on this machine: what it does not know after seconds, it will never know."""
+HURRIED = {
+    "MAX_ORDERS_PER_MINUTE": "100000",
+    "MAX_ORDERS_PER_HOUR": "100000",
+}
+"""The demo's prices do in seconds what takes hours otherwise."""
 USER = "dca_demo"
 _KEPT = "keep-database"
 
@@ -132,6 +137,7 @@ class Stage:
             "DB_NAME": self.database,
             "STALE_ORDER_MINUTES": STALE_ORDER_MINUTES,
             "QUIET_SECONDS": QUIET_SECONDS,
+            **HURRIED,
             "LOG_DIR": str(self.folder / "logs"),
             "STATE_DIR": str(self.folder / "state"),
         }

@@ -11,16 +11,16 @@ from demo.problems import DemoProblem
 from demo.rows import TABLES, Row
 from demo.strategy_values import Values
 
-# The form of the README's INSERT, to the letter.
+# The form of the README's INSERT, its values apart.
 _INSERT = """
 INSERT INTO dca_assets (
     asset_symbol, is_enabled, base_order_amount, safety_order_amount,
     max_safety_orders, safety_order_deviation, take_profit_percent,
     cooldown_period, buy_order_price_deviation_percent
 ) VALUES (
-    '{symbol}', TRUE, {v.base_order_amount}, {v.safety_order_amount},
-    {v.max_safety_orders}, {v.safety_order_deviation}, {v.take_profit_percent},
-    {v.cooldown_period}, {v.buy_order_price_deviation_percent}
+    %s, TRUE, %s, %s,
+    %s, %s, %s,
+    %s, %s
 )"""
 
 
@@ -46,7 +46,10 @@ class Tables:
         self._connection.close()
 
     def insert_asset(self, symbol: str, values: Values) -> None:
-        self._run(_INSERT.format(symbol=symbol, v=values))
+        amounts = (values.base_order_amount, values.safety_order_amount)
+        steps = (values.max_safety_orders, values.safety_order_deviation, values.take_profit_percent)
+        pauses = (values.cooldown_period, values.buy_order_price_deviation_percent)
+        self._run(_INSERT, (symbol, *amounts, *steps, *pauses))
 
     def disable_assets(self) -> None:
         """What an operator does to let a bot come to rest: no new buys."""
@@ -68,13 +71,13 @@ class Tables:
         cursor.close()
         return rows
 
-    def _run(self, statement: str) -> None:
-        self._execute(statement).close()
+    def _run(self, statement: str, values: Sequence[Any] = ()) -> None:
+        self._execute(statement, values).close()
 
-    def _execute(self, statement: str) -> Any:
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
         try:
             cursor = self._connection.cursor()
-            cursor.execute(statement)
+            cursor.execute(statement, values)
         except mysql.connector.Error as error:
             raise DemoProblem(f"the database refused: {error}") from error
         return cursor

@@ -15,6 +15,7 @@ from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.errors import DcaError
 from dca.model import Mode, plain
+from dca.pace import Pace, main_app
 from dca.settings import ROOT, Settings, Venue
 from dca.store import Store
 from integration import database
@@ -30,14 +31,26 @@ from integration.scripts import Scripts, is_held
 from integration.world import World
 
 SCHEMA = ROOT / "sql" / "schema.sql"
-_LOCAL = {"STALE_ORDER_MINUTES": "0.03", "QUIET_SECONDS": "4", "GONE_SECONDS": "1"}
-_ACCOUNT = {"STALE_ORDER_MINUTES": "0.2", "GONE_SECONDS": "5"}
+_HURRIED = {"MAX_ORDERS_PER_MINUTE": "1000", "MAX_ORDERS_PER_HOUR": "1000"}
+_LOCAL = {
+    "STALE_ORDER_MINUTES": "0.03",
+    "QUIET_SECONDS": "4",
+    "GONE_SECONDS": "1",
+    **_HURRIED,
+    "MAX_REQUESTS_PER_MINUTE": "100000",
+}
+_ACCOUNT = {
+    **_HURRIED,
+    "STALE_ORDER_MINUTES": "0.2",
+    "GONE_SECONDS": "5",
+    "MAX_REQUESTS_PER_MINUTE": "90",  # for the bot under test, and as many for the test
+}
 _NO_MAIL = {
     f"ALERT_EMAIL_{name}": ""
     for name in ("SENDER", "RECEIVER", "SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_PORT")
 }
 _LOCAL_PATIENCE, _ACCOUNT_PATIENCE = 20.0, 90.0
-_LOCAL_POLL, _ACCOUNT_POLL = 0.1, 0.5
+_LOCAL_POLL, _ACCOUNT_POLL = 0.1, 1.0
 _OTHER_BOT = timedelta(minutes=5)
 _KEPT_OF_OURS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
 
@@ -165,7 +178,8 @@ class Stage:
             )
 
     def _open_account(self, settings: Settings, books: Books) -> Account:
-        broker, control = Broker(settings.exchange), books.control()
+        pace = Pace(self._clock, main_app(settings.requests_per_minute))
+        broker, control = Broker(settings.exchange, pace), books.control()
         found = start_checks.read_account(broker, settings.exchange)
         start_checks.check_account(found)
         start_checks.check_binding(control, found, settings.database.name)

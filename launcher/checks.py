@@ -2,10 +2,16 @@
 
 import os
 import secrets
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from launcher import setup
 from launcher.commands import spawn, stop
@@ -18,6 +24,7 @@ REPLAYS = {
     "SHIB/USD": "SHIB-USDT_1min_2023-02-18_2023-04-04_kucoin.csv.gz",
 }
 TEST_USER = "dca_test"
+POLL_SECONDS = 0.1
 FAST = ("--innodb-flush-log-at-trx-commit=0",)
 """Tests do not outlive a power cut."""
 
@@ -33,11 +40,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A program that must end with 0. `database`: it gets a server to make databases on."""
+    """A program that must end with 0. `database`: it gets a server to make databases on. `beside`: it
+    mostly waits, so it runs beside those that compute."""
 
     name: str
     command: tuple[str, ...]
     database: bool = False
+    beside: bool = False
 
 
 def steps(options: Options) -> list[Step]:
@@ -48,13 +57,42 @@ def steps(options: Options) -> list[Step]:
         Step(name="format", command=("ruff", "format", "--check", ".", "bot")),
         Step(name="types", command=("mypy", "--no-error-summary", ".")),
         Step(name="tests", command=("pytest", "--numprocesses=3", "--durations=5", *slow, *options.pytest)),
-        Step(name="integration", command=("integration_test", "--local", "--quiet"), database=True),
-        Step(name="demo", command=("demo", "--short")),
+        *_proofs(options),
+        Step(
+            name="integration",
+            command=("integration_test", "--local", "--quiet"),
+            database=True,
+            beside=True,
+        ),
+        Step(name="demo", command=("demo", "--short"), beside=True),
     ]
     if options.full:
         found.append(Step(name="long demo", command=("demo", "--cycles", "8", "--kill-main-app", "2")))
         found += _replays(options)
     return found
+
+
+def _proofs(options: Options) -> list[Step]:
+    """The proof under faults: a sample of it every time, most of it with --full (docs/reliability.md has
+    the figures of the whole)."""
+    if options.full:
+        return [
+            Step(name="simulation", command=("proof.simulation", "--seeds", "20000")),
+            Step(name="crash points", command=("proof.simulation", "--crash-points", "--sweep")),
+            Step(name="fuzz", command=("proof.fuzz", "--inputs", "200000")),
+            Step(name="bite", command=("proof.bite",)),
+            Step(name="chaos", command=("proof.chaos", "--minutes", "60"), beside=True),
+        ]
+    return [
+        Step(name="simulation", command=("proof.simulation", "--seeds", "200", "--quiet")),
+        Step(
+            name="crash points",
+            command=("proof.simulation", "--crash-points", "--sweep", "--quick", "--quiet"),
+        ),
+        Step(name="fuzz", command=("proof.fuzz", "--inputs", "2000")),
+        Step(name="bite", command=("proof.bite", "--sample", "5")),
+        Step(name="chaos", command=("proof.chaos", "--seconds", "15"), beside=True),
+    ]
 
 
 def _replays(options: Options) -> list[Step]:
@@ -75,7 +113,7 @@ def main(options: Options) -> int:
     started = time.monotonic()
     setup.ensure(development=True, database=True)
     wanted = steps(options)
-    failed = [step.name for step in wanted if _run(step) != 0]
+    failed = Lanes(wanted).run()
     seconds = time.monotonic() - started
     if failed:
         say(f"test: FAILED: {', '.join(failed)} ({len(failed)} of {len(wanted)} steps, {seconds:.0f} s)")
@@ -84,32 +122,80 @@ def main(options: Options) -> int:
     return 0
 
 
-def _run(step: Step) -> int:
-    started = time.monotonic()
-    say(f"\n== {step.name}: {' '.join(step.command)}")
-    if step.database:
-        with PrivateServer(options=FAST) as server:
-            password = secrets.token_hex(16)
-            server.create_user(TEST_USER, password)
-            known = {
-                "DCA_TEST_DB_SOCKET": str(server.socket),
-                "DCA_TEST_DB_PORT": str(server.port),
-                "DCA_TEST_DB_USER": TEST_USER,
-                "DCA_TEST_DB_PASSWORD": password,
-            }
-            code = _call(step.command, known)
-    else:
-        code = _call(step.command, {})
-    say(f"== {step.name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - started:.1f} s")
-    return code
+@dataclass(slots=True)
+class Running:
+    """A step at work. Its output is shown when it has ended: two steps would write between each other."""
+
+    step: Step
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    needs: ExitStack
+    started: float
 
 
-def _call(command: tuple[str, ...], extra: Mapping[str, str]) -> int:
+class Lanes:
+    """Steps that mostly compute in one row, those that mostly wait in another beside it."""
+
+    def __init__(self, wanted: Sequence[Step]) -> None:
+        self._waiting = [deque(each for each in wanted if each.beside == beside) for beside in (False, True)]
+        self._running: list[Running | None] = [None, None]
+        self._failed: list[str] = []
+
+    def run(self) -> list[str]:
+        """The names of the steps that failed."""
+        try:
+            while any(self._waiting) or any(self._running):
+                for lane in range(len(self._waiting)):
+                    self._look_at(lane)
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            for running in filter(None, self._running):
+                stop(running.process, 15)
+                running.needs.close()
+            raise
+        return self._failed
+
+    def _look_at(self, lane: int) -> None:
+        running = self._running[lane]
+        if running is not None and running.process.poll() is not None:
+            self._running[lane] = None
+            self._end(running)
+        if self._running[lane] is None and self._waiting[lane]:
+            self._running[lane] = _start(self._waiting[lane].popleft())
+
+    def _end(self, running: Running) -> None:
+        code = running.process.returncode
+        running.output.seek(0)
+        with running.needs:
+            say(f"\n== {running.step.name}: {' '.join(running.step.command)}")
+            sys.stdout.flush()
+            sys.stdout.buffer.write(running.output.read())
+            sys.stdout.buffer.flush()
+        seconds = time.monotonic() - running.started
+        say(f"== {running.step.name}: {'ok' if code == 0 else f'FAILED ({code})'} in {seconds:.1f} s")
+        if code != 0:
+            self._failed.append(running.step.name)
+
+
+def _start(step: Step) -> Running:
     """Run a module of the virtual environment in the project's folder, as long as we live."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **extra}
-    process = spawn([PYTHON, "-m", *command], cwd=ROOT, env=environment)
-    try:
-        return process.wait()
-    except BaseException:
-        stop(process, 15)
-        raise
+    started = time.monotonic()
+    needs = ExitStack()
+    known = _test_server(needs) if step.database else {}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **known}
+    output = needs.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - `needs` closes it
+    process = spawn([PYTHON, "-m", *step.command], cwd=ROOT, env=environment, output=output)
+    return Running(step=step, process=process, output=output, needs=needs, started=started)
+
+
+def _test_server(needs: ExitStack) -> Mapping[str, str]:
+    """Start a database server for a step; what tells the step where it is."""
+    server = needs.enter_context(PrivateServer(options=FAST))
+    password = secrets.token_hex(16)
+    server.create_user(TEST_USER, password)
+    return {
+        "DCA_TEST_DB_SOCKET": str(server.socket),
+        "DCA_TEST_DB_PORT": str(server.port),
+        "DCA_TEST_DB_USER": TEST_USER,
+        "DCA_TEST_DB_PASSWORD": password,
+    }

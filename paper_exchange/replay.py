@@ -8,6 +8,7 @@ percent. Recorded quotes and books are taken as they are. Quotes carry the clock
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,19 @@ from paper_exchange.market import SPREAD_BPS, half_spread
 
 HOLE_BARS = 5
 """A hole longer than this many bars passes like one bar."""
+LONGEST_BAR_SECONDS = 7 * 86_400.0
+HOLE_SECONDS = 3600.0
+"""Between quotes no more time passes than this."""
+LONGEST_LINE = 65_536
+"""Characters. A file without lines must not be read into memory whole."""
+MOST_BAD_LINES = 10_000
+"""In a row; a file that has more is none of prices, and nobody waits for its end."""
+_POWERS = range(-12, 12)
+"""Of ten: the prices that are ones."""
+_BAD = (ValueError, KeyError, IndexError, TypeError, ArithmeticError, RecursionError)
+"""What a line that makes no sense raises."""
+_BROKEN = (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error)
+"""What reading a damaged file raises (a gzip file that is cut off: EOFError)."""
 
 
 class BadFile(Exception):
@@ -45,14 +59,26 @@ def _open(path: Path) -> IO[str]:
         raise BadFile(f"{path}: {error.strerror}") from error
 
 
+def _texts(file: IO[str]) -> Iterator[str]:
+    """The lines of a file; EOFError where one has no end."""
+    while text := file.readline(LONGEST_LINE):
+        if len(text) == LONGEST_LINE and not text.endswith("\n"):
+            raise EOFError(f"a line of more than {LONGEST_LINE} characters")
+        yield text
+
+
 def _price(text: object) -> Decimal:
     try:
         price = Decimal(str(text))
     except InvalidOperation:
-        raise ValueError(f"not a number: {text!r}") from None
-    if not price.is_finite() or price <= 0:
-        raise ValueError(f"not a price: {text!r}")
+        raise ValueError(f"not a number: {_brief(text)}") from None
+    if not price.is_finite() or price <= 0 or price.adjusted() not in _POWERS:
+        raise ValueError(f"not a price: {_brief(text)}")
     return price
+
+
+def _brief(text: object) -> str:
+    return repr(text)[:80]
 
 
 def _moment(text: str) -> datetime:
@@ -79,8 +105,8 @@ class Recording:
     def _look(self) -> str:
         with _open(self._path) as file:
             try:
-                head = file.readline().strip()
-            except (OSError, UnicodeDecodeError, EOFError) as error:
+                head = file.readline(LONGEST_LINE).strip()
+            except _BROKEN as error:
                 raise BadFile(f"{self._path}: cannot be read: {error}") from error
         if head.startswith("timestamp,open,high,low,close"):
             kind = "bars"
@@ -103,32 +129,49 @@ class Recording:
         last: datetime | None = None
         usual = 60.0
         bar = 0
-        for number, line in self._lines():
-            try:
-                at, path = self._parse(line)
-                if last is not None and (at < last or (at == last and self.kind == "bars")):
-                    raise ValueError(f"time goes back to {at}")
-            except (ValueError, KeyError, IndexError, TypeError) as error:
-                self.skipped += 1
-                self.first_skipped = self.first_skipped or f"line {number}: {error}"
-                continue
+        for at, path in self._moments():
             gap = usual if last is None else (at - last).total_seconds()
             if self.kind == "bars":
                 usual = min(usual, gap) if last is not None and bar > 1 else gap if last else usual
-                gap = usual if gap > HOLE_BARS * usual else gap
+                gap = min(usual if gap > HOLE_BARS * usual else gap, LONGEST_BAR_SECONDS)
                 bar += 1
-            elif last is None:
-                gap = 0.0
+            else:
+                gap = 0.0 if last is None else min(gap, HOLE_SECONDS)
             last = at
             for bid, ask in path:
                 yield Point(at=at, bid=bid, ask=ask, seconds=gap / len(path), bar=bar)
 
+    def _moments(self) -> Iterator[tuple[datetime, list[tuple[Decimal, Decimal]]]]:
+        """The lines that are good, in order; the others are counted, and so is an end that cannot be read."""
+        last: datetime | None = None
+        number = bad = 0
+        try:
+            for number, line in self._lines():
+                try:
+                    at, path = self._parse(line)
+                    if last is not None and (at < last or (at == last and self.kind == "bars")):
+                        raise ValueError(f"time goes back to {at}")
+                except _BAD as error:
+                    self._skip(f"line {number}: {error}")
+                    bad += 1
+                    if bad > MOST_BAD_LINES:
+                        raise EOFError(f"more than {MOST_BAD_LINES} bad lines in a row") from error
+                    continue
+                last, bad = at, 0
+                yield at, path
+        except _BROKEN as error:
+            self._skip(f"after line {number}: {error}")
+
+    def _skip(self, why: str) -> None:
+        self.skipped += 1
+        self.first_skipped = self.first_skipped or why[:200]
+
     def _lines(self) -> Iterator[tuple[int, dict[str, str] | str]]:
         with _open(self._path) as file:
             if self.kind == "books":
-                yield from enumerate(file, start=1)
+                yield from enumerate(_texts(file), start=1)
             else:
-                yield from enumerate(csv.DictReader(file), start=2)
+                yield from enumerate(csv.DictReader(_texts(file)), start=2)
 
     def _parse(self, line: dict[str, str] | str) -> tuple[datetime, list[tuple[Decimal, Decimal]]]:
         if isinstance(line, str):

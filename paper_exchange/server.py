@@ -31,6 +31,7 @@ from paper_exchange.values import Quote, Refused
 
 Json = dict[str, Any]
 _BATCH_SECONDS = 0.005
+_HOSTS = {"127.0.0.1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,16 @@ class Options:
     fee_delay_seconds: float = 5.0
     partial_percent: int = 10
     rate_limit_per_minute: int = 200
+
+
+@web.middleware
+async def no_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page from elsewhere reaches this machine's ports as well: under a name of its own that it has pointed
+    here (Host), or across origins (Origin). Programs send neither."""
+    host = request.headers.get("Host", "").rpartition(":")
+    if "Origin" in request.headers or (host[0] or host[2]) not in _HOSTS:
+        return web.Response(status=403, text="Not for browsers: http://127.0.0.1 without an Origin only")
+    return await handler(request)
 
 
 def utc_now() -> datetime:
@@ -94,13 +105,13 @@ class Server:
 
     async def open(self) -> None:
         """Listen; afterwards `urls` holds."""
-        main = web.Application(middlewares=[self._guard])
+        main = web.Application(middlewares=[no_browsers, self._guard])
         main.add_routes(Trading(self.engine, self.wake).routes())
         main.add_routes(MarketDataRest(self.engine, self.history).routes())
         main.add_routes([web.get("/stream", self.updates.handle)])
         main.add_routes([web.get("/v1beta3/crypto/us", self.market_data.handle)])
         port = await _listen(main, self._options.port)
-        admin = web.Application()
+        admin = web.Application(middlewares=[no_browsers])
         admin.add_routes(Admin(self).routes(self._token))
         admin_port = await _listen(admin, 0)
         host = f"127.0.0.1:{port}"

@@ -273,3 +273,15 @@ CREATE TABLE operator_actions (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (3, '0003_operation', UTC_TIMESTAMP(6));
+
+-- ---- 0004_order_rate.sql ----
+
+-- What the order-rate fuse asks at each claim: how many orders were placed lately.
+
+ALTER TABLE dca_orders
+    ADD KEY time_of_order (created_at, asset_id, purpose);
+
+ALTER TABLE dca_control
+    ADD COLUMN mode_set_at DATETIME(6) NULL COMMENT 'UTC; when the mode was last set: the order-rate fuse counts the orders since';
+
+INSERT INTO schema_migrations (version, name, applied_at) VALUES (4, '0004_order_rate', UTC_TIMESTAMP(6));

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from dca.errors import ExchangeUnavailable
+from dca.errors import ExchangeUnavailable, RateLimited
 from dca.model import (
     Accepted,
     Account,
@@ -19,6 +19,7 @@ from dca.model import (
     Order,
     Position,
     Quote,
+    Side,
     Snapshot,
     SubmitOutcome,
     TradingRules,
@@ -64,10 +65,16 @@ class FakeExchange:
     reject: DefiniteReject | None = None
     hidden_until: datetime | None = None
     down: bool = False
+    price: Decimal = Decimal(100)
+    limited: bool = False
     on_submit: Callable[[Snapshot], None] | None = None
     on_positions: Callable[[int], None] | None = None
     position_reads: int = 0
     rules: dict[str, TradingRules] = field(default_factory=dict)
+
+    def reserve(self, side: Side) -> None:
+        if self.limited:
+            raise RateLimited("too many requests")
 
     def submit(self, order: Order) -> SubmitOutcome:
         self.posts.append(order.client_order_id)
@@ -175,7 +182,7 @@ class FakeExchange:
 
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
         self._answer()
-        price = Decimal(100)
+        price = self.price
         return {
             symbol: Quote(symbol=symbol, bid=price, ask=price, at=received_at, received_at=received_at)
             for symbol in symbols

@@ -80,7 +80,8 @@ def _trade(race: Race, exchange: FakeExchange, store: Store, start: "threading.B
     trader = Trader(store, exchange, desk, clock, Troubles(), LIMITS)
     desk.put(store.transaction(lambda tx: tx.assets())[0], None, (), clock.now())
     trader.books.look(SYMBOL)
-    price, now = Decimal(race.price), clock.now()
+    exchange.price = price = Decimal(race.price)
+    now = clock.now()
     start.wait(PATIENCE_SECONDS)
     for _ in range(QUOTES_PER_THREAD):
         trader.on_quote(Quote(symbol=SYMBOL, bid=price, ask=price, at=now, received_at=now))

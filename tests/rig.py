@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from dca.desk import Desk
+from dca.fuse import Fuse
 from dca.logs import Troubles
 from dca.model import Asset, Cycle, CycleStatus, Order, Quote, TradingRules
 from dca.settings import DatabaseSettings
@@ -25,6 +26,7 @@ LIMITS = Limits(
     max_quote_age_seconds=Decimal(15),
     max_spread_percent=Decimal(2),
     quiet_period=timedelta(seconds=QUIET_SECONDS),
+    fuse=Fuse(per_minute=1000, per_hour=1000),  # time stands still in most tests
 )
 INSERT = (
     "INSERT INTO dca_assets (asset_symbol, base_order_amount, safety_order_amount, max_safety_orders,"
@@ -73,6 +75,7 @@ class Rig:
     def quote(self, price: str) -> None:
         """A quote of no spread to speak of at this price."""
         value, now = Decimal(price), self.clock.now()
+        self.exchange.price = value
         self.trader.on_quote(Quote(symbol=SYMBOL, bid=value, ask=value, at=now, received_at=now))
 
     def asset(self) -> Asset:

@@ -252,7 +252,7 @@ def test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself(
     take_away(rig, "0.05")
     check(rig)
     asset = rig.asset()
-    assert asset.lock_reason == "the account holds 0.1495, the ledger 0.1995: 0.05 are missing"
+    assert asset.lock_reason == "the account holds 0.1495, the ledger 0.1995: 0.05 are missing (I09)"
     assert asset.lock_kind is LockKind.BREAK
     assert rig.cycle().status is CycleStatus.WATCHING
     reads = rig.exchange.position_reads

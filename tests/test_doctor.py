@@ -288,7 +288,7 @@ def bot(
 def test_no_tables_and_no_exchange(bot: Operator) -> None:
     done = bot.types("doctor")
     assert done.code == 1
-    assert "has no tables of ours, this program needs 3 -> run ./bot migrate" in done.flat
+    assert "has no tables of ours, this program needs 4 -> run ./bot migrate" in done.flat
     assert "FAIL exchange: does not answer" in done.flat
     assert "not checked: the tables fail" in done.flat
     assert "WARN main app: not running" in done.flat

@@ -65,6 +65,7 @@ def test_good_settings_and_their_defaults() -> None:
     assert found.stale_order_limit == timedelta(minutes=5)
     assert found.quiet_period == timedelta(seconds=120)
     assert (found.max_quote_age_seconds, found.max_spread_percent) == (Decimal(15), Decimal(2))
+    assert (found.fuse.per_minute, found.fuse.per_hour, found.requests_per_minute) == (4, 60, 130)
     assert (found.log_dir, found.state_dir) == (ROOT / "logs", ROOT / "var")
     assert found.warnings == ()
 
@@ -116,6 +117,9 @@ BAD = [
     ("MAX_QUOTE_AGE_SECONDS", "0"),
     ("MAX_SPREAD_PERCENT", "0"),
     ("MAX_SPREAD_PERCENT", "51"),
+    ("MAX_ORDERS_PER_MINUTE", "0"),
+    ("MAX_ORDERS_PER_HOUR", "few"),
+    ("MAX_REQUESTS_PER_MINUTE", "39"),
     ("WORKERS", "0"),
     ("WORKERS", "33"),
     ("ALLOW_LIVE_TRADING", "true"),

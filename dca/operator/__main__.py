@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from dca import runtime
 from dca.errors import DcaError, SettingsProblem
 from dca.operator import (
     accept,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Command] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command; returns its exit code: 0 done, 1 failed or something is wrong, 2 settings or usage."""
+    runtime.keep_to_ourselves()
     name, rest = arguments[0], arguments[1:]
     command = COMMANDS[name]
     parser = argparse.ArgumentParser(prog=f"bot {name}", description=command.help)

@@ -74,7 +74,7 @@ def _why_not_accept(holding: Holding) -> str | None:
     if caretaking.in_flight(holding.orders):
         return f"cycle {holding.cycle.id} has an order in flight: wait until it has ended"
     nonsense = caretaking.nonsense(holding.books)
-    return None if nonsense is None else f"{nonsense}; that has to be put right in the table first"
+    return None if nonsense is None else f"{nonsense.words}; that has to be put right in the table first"
 
 
 def accept(

@@ -16,6 +16,7 @@ from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.errors import StartRefused
 from dca.model import Asset
+from dca.pace import Pace, others
 from dca.ports import Clock
 from dca.settings import Settings
 from dca.store import Store, Transaction
@@ -66,7 +67,8 @@ class Tools:
 
     @cached_property
     def broker(self) -> Broker:
-        return Broker(self.settings.exchange)
+        pace = Pace(self.clock, others(self.settings.requests_per_minute))
+        return Broker(self.settings.exchange, pace)
 
     @property
     def who(self) -> str:

@@ -160,7 +160,7 @@ def _spread(
         pool = None
     else:
         pool = multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=200)
-        results = pool.imap_unordered(work, _paced(items, pool), chunksize=4)
+        results = pool.imap_unordered(work, _paced(items, pool), chunksize=2)
     try:
         for result in results:
             yield result
@@ -176,7 +176,7 @@ def _spread(
 def _paced(items: Iterable[T], pool: Any) -> Iterator[T]:
     """imap takes items as fast as they come: an endless stream has to wait for the workers."""
     for item in items:
-        while pool._taskqueue.qsize() > 64:
+        while pool._taskqueue.qsize() > 8:
             time.sleep(0.01)
         yield item
 

@@ -6,12 +6,12 @@ single statements are for the races on the real server (tests/test_races.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, TypeVar
 
-from dca.errors import BrokenRule, LostRace, OurBug
+from dca.errors import LostRace
 from dca.fuse import Placed
 from dca.model import (
     ENDED,
@@ -24,15 +24,13 @@ from dca.model import (
     Order,
     OrderState,
 )
+from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
 
 R = TypeVar("R")
 Row = Asset | Cycle | Order
 Key = tuple[str, object]
 
 INSTALL_ID = "a1b2c3d4"
-_PLACES = {"dca_assets": Decimal("1e-10"), "dca_cycles": Decimal("1e-15"), "dca_orders": Decimal("1e-15")}
-_NARROW = frozenset({"average_purchase_price", "last_order_fill_price"})
-_NARROW_STEP = Decimal("1e-10")
 _ABSENT = object()
 
 
@@ -231,12 +229,13 @@ class Transaction:
     def insert_order(self, order: Order) -> Order:
         self._statement("insert_order")
         tables = self._tables
+        number = tables.next_id("dca_orders")  # InnoDB counts on, also if the row is refused
         if order.client_order_id in tables.by_client_id:
             raise LostRace(f"client_order_id {order.client_order_id} is used")
         if order.is_live and order.asset_id in tables.live_order:
             raise LostRace(f"asset {order.asset_id} has a live order")
-        stored: Order = _stored("dca_orders", replace(order, id=tables.next_id("dca_orders"), version=0))
-        _check_order(stored)
+        stored: Order = stored_row("dca_orders", replace(order, id=number, version=0))
+        check_order(stored)
         self._put_order(stored)
         self._set(tables.by_client_id, stored.client_order_id, stored.id)
         of_cycle = tables.of_cycle.get(stored.cycle_id, ())
@@ -261,18 +260,18 @@ class Transaction:
 
     def update_order(self, order: Order) -> None:
         self._statement("update_order")
-        _same_version(order, self._tables.orders[order.id])
-        stored = _stored("dca_orders", replace(order, version=order.version + 1))
-        _check_order(stored)
+        same_version(order, self._tables.orders[order.id])
+        stored = stored_row("dca_orders", replace(order, version=order.version + 1))
+        check_order(stored)
         self._put_order(stored)
 
     def insert_cycle(
         self, asset_id: int, status: CycleStatus, cooldown_started_at: datetime | None = None
     ) -> None:
         self._statement("insert_cycle")
+        number = self._tables.next_id("dca_cycles")
         if asset_id in self._tables.live_cycle:
             raise LostRace(f"asset {asset_id} has a live cycle")
-        number = self._tables.next_id("dca_cycles")
         self._put_cycle(
             Cycle(id=number, asset_id=asset_id, status=status, cooldown_started_at=cooldown_started_at)
         )
@@ -291,11 +290,11 @@ class Transaction:
     def update_cycle(self, cycle: Cycle) -> None:
         self._statement("update_cycle")
         before = self._tables.cycles[cycle.id]
-        _same_version(cycle, before)
-        stored = _stored("dca_cycles", replace(cycle, version=cycle.version + 1))
+        same_version(cycle, before)
+        stored = stored_row("dca_cycles", replace(cycle, version=cycle.version + 1))
         if stored.completed_at is not None:  # TIMESTAMP has no fractions (the README's DDL)
             stored = replace(stored, completed_at=stored.completed_at.replace(microsecond=0))
-        _check_cycle(stored)
+        check_cycle(stored)
         self._put_cycle(stored)
 
     def insert_attempt(self, order_id: int, attempt: int, sent_at: datetime) -> None:
@@ -353,69 +352,12 @@ class Transaction:
         return number
 
     def edit_asset(self, asset_id: int, values: Mapping[str, Any]) -> None:
-        stored = _stored("dca_assets", replace(self._tables.assets[asset_id], **values))
+        stored = stored_row("dca_assets", replace(self._tables.assets[asset_id], **values))
         self._set(self._tables.assets, asset_id, stored)
         self.changed.add(("asset", asset_id))
 
     def edit_cycle(self, cycle_id: int, values: Mapping[str, Any]) -> None:
         """A person's UPDATE: it leaves the version alone."""
-        stored = _stored("dca_cycles", replace(self._tables.cycles[cycle_id], **values))
-        _check_cycle(stored)
+        stored = stored_row("dca_cycles", replace(self._tables.cycles[cycle_id], **values))
+        check_cycle(stored)
         self._put_cycle(stored)
-
-
-def _same_version(given: Cycle | Order, stored: Cycle | Order) -> None:
-    if given.version != stored.version:
-        raise OurBug(f"{type(given).__name__} {given.id} is not at version {given.version} any more")
-
-
-_DECIMALS: dict[type, tuple[str, ...]] = {
-    kind: tuple(each.name for each in fields(kind) if "Decimal" in str(each.type))
-    for kind in (Asset, Cycle, Order)
-}
-
-
-def _stored(table: str, row: Any) -> Any:
-    """The row as its columns keep it: a decimal that is too long is rounded half up, without a word."""
-    step = _PLACES[table]
-    changed = {}
-    for name in _DECIMALS[type(row)]:
-        value = getattr(row, name)
-        places = _NARROW_STEP if name in _NARROW else step
-        if value is not None and value.as_tuple().exponent < places.as_tuple().exponent:
-            changed[name] = value.quantize(places, rounding=ROUND_HALF_UP)
-    return replace(row, **changed) if changed else row
-
-
-def _check_order(order: Order) -> None:
-    """The table's CHECKs that a wrong program could run into."""
-    broken = {
-        "filled_qty_is_not_negative": order.filled_qty < 0,
-        "filled_avg_price_is_positive_if_filled": order.filled_qty > 0
-        and not (order.filled_avg_price or 0) > 0,
-        "fee_qty_is_0_to_filled_qty": not 0 <= order.fee_qty <= order.filled_qty,
-        "fee_usd_is_not_negative": order.fee_usd < 0,
-        "qty_is_positive": order.qty <= 0,
-        "limit_price_is_set_on_limit_orders": (order.order_type == "limit")
-        != (order.limit_price is not None),
-        "side_fits_the_purpose": order.side is not order.purpose.side,
-    }
-    for rule, is_broken in broken.items():
-        if is_broken:
-            raise BrokenRule(rule)
-
-
-def _check_cycle(cycle: Cycle) -> None:
-    broken = {
-        "quantity_is_not_negative": cycle.quantity < 0,
-        "quantity_is_0_in_cooldown": cycle.status is CycleStatus.COOLDOWN and cycle.quantity != 0,
-        "average_purchase_price_is_positive_if_held": cycle.average_purchase_price <= 0
-        and not (cycle.average_purchase_price == 0 and cycle.quantity == 0),
-        "safety_orders_is_not_negative": cycle.safety_orders < 0,
-        "completed_at_is_set_when_the_cycle_has_ended": (cycle.completed_at is not None)
-        != (cycle.status in ENDED),
-        "refusals_is_not_negative": cycle.refusals < 0,
-    }
-    for rule, is_broken in broken.items():
-        if is_broken:
-            raise BrokenRule(rule)

@@ -17,6 +17,7 @@ from dca.model import (
     Execution,
     Order,
     Position,
+    Quote,
     Side,
     Snapshot,
     SubmitOutcome,
@@ -271,6 +272,16 @@ class SimBroker:
             return {rules.symbol: rules for rules in found}
 
         return self._read("trading_rules", read)
+
+    def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
+        def read(_: str | None) -> dict[str, Quote]:
+            return {symbol: self._quote(symbol, received_at) for symbol in symbols}
+
+        return self._read("latest_quotes", read)
+
+    def _quote(self, symbol: str, received_at: datetime) -> Quote:
+        quote = self._engine.quotes[symbol]
+        return Quote(symbol=symbol, bid=quote.bid, ask=quote.ask, at=quote.at, received_at=received_at)
 
     def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
         return self._read("latest_quotes", lambda _: {each: self._engine.quotes[each].at for each in symbols})

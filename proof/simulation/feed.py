@@ -16,7 +16,13 @@ from proof.simulation.hub import Process
 
 CONNECT_SECONDS = 0.3
 RECONNECT_SECONDS = 1.0
-_ODD = {"zero": Decimal(0), "negative": Decimal(-5), "nan": Decimal("NaN"), "tiny": Decimal("1e-9")}
+_FACTORS = {"low": Decimal("0.7"), "high": Decimal("1.4")}
+"""A price that was never there, in a quote that looks well."""
+_ODD = {
+    "zero": Decimal(0),
+    "negative": Decimal(-5),
+    "nan": Decimal("NaN"),
+}
 
 
 class WakingInbox(Inbox):
@@ -130,6 +136,8 @@ class SimFeed:
         )
 
     def _bad(self, kind: str, bid: Decimal, ask: Decimal) -> tuple[Decimal, Decimal]:
+        if kind in _FACTORS:
+            return bid * _FACTORS[kind], ask * _FACTORS[kind]
         if kind == "crossed":
             return ask * 2, bid
         if kind == "wide":

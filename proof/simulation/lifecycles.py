@@ -56,8 +56,8 @@ LIFECYCLES: tuple[Lifecycle, ...] = (
     ),
     Lifecycle(
         name="take-profit while a safety buy is live",
-        prices=((0, "100"), (7, "98.6"), (15, "103")),
-        steps=(_fault(6, "fill.none", seconds=7),),
+        prices=((0, "100"), (7, "98.6"), (11, "103")),
+        steps=(_fault(6, "fill.none", seconds=9),),
         seconds=30,
     ),
     Lifecycle(

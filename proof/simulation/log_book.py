@@ -9,7 +9,6 @@ from proof.simulation.weather import Weather
 
 _KEPT = 4000
 _SHAPE = re.compile(r"^(?P<tag>\S+) \S+ \S+ (?P<what>[a-z][a-z' ,:-]*[a-z])")
-_EARLY = re.compile(r"^cycle \S+ c(\d+) cooldown ended early why=\"ask (\S+)")
 
 
 class LogBook(logging.Handler):
@@ -21,7 +20,6 @@ class LogBook(logging.Handler):
         self._weather = weather
         self.lines: deque[str] = deque(maxlen=_KEPT)
         self.told: Counter[str] = Counter()
-        self.cooldown_ends: list[dict[str, str]] = []
         self._log = logging.getLogger("dca")
         self._log.addHandler(self)
 
@@ -31,9 +29,6 @@ class LogBook(logging.Handler):
         shape = _SHAPE.match(text)
         if shape is not None:
             self.told[f"{shape['tag']}: {shape['what']}"] += 1
-        early = _EARLY.match(text)
-        if early is not None:
-            self.cooldown_ends.append({"cycle_id": early[1], "ask": early[2]})
 
     def close(self) -> None:
         self._log.removeHandler(self)

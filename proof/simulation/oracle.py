@@ -4,6 +4,7 @@ It shares no code with the bot: the sums are made anew here, from the rows and f
 The numbers are those of docs/faults.md.
 """
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,6 +19,10 @@ ZERO = Decimal(0)
 STEP = Decimal("1e-9")
 NEAR = Decimal("1e-9")
 OLDEST_QUOTE_MS = 15_000
+TOP_UP = Decimal("10.50")
+"""The smallest buy there is: a base order of which too little was filled is topped up by at least that."""
+RECENTLY_SECONDS = 40.0
+"""An order that was claimed on a good quote may arrive late: it is sent within 5 s, and sat on the way."""
 LIVE = frozenset({OrderState.SENT, OrderState.ACKED, OrderState.CANCEL_REQUESTED})
 ENDED = frozenset({OrderState.DONE, OrderState.REJECTED, OrderState.VOID, OrderState.GHOST})
 OVER = frozenset({CycleStatus.COMPLETE, CycleStatus.ERROR})
@@ -47,6 +52,10 @@ class Oracle:
         self.tables = Tables()
         self._seen: dict[int, Order] = {}
         self._epoch = 0
+        self._quotes: dict[str, deque[tuple[float, Decimal, Decimal]]] = defaultdict(lambda: deque(maxlen=30))
+        self._cooling: set[int] = set()
+        self.cooldown_ends: list[dict[str, str]] = []
+        """As demo's audit wants them."""
 
     def broken(self, number: str, text: str) -> None:
         self.violations.append(Violation(number=number, text=text, seconds=self._hub.seconds))
@@ -64,10 +73,21 @@ class Oracle:
                 cycles.add(order.cycle_id)
             elif kind == "cycle":
                 cycles.add(number)
+                self._note_cooldown(tables.cycles[number], tables)
                 if process is None:
                     self.edited.add(number)
         for number in sorted(cycles):
             self._check_cycle(tables.cycles[number], tables)
+
+    def _note_cooldown(self, cycle: Cycle, tables: Tables) -> None:
+        """Which asks there were when a cooldown ended."""
+        if cycle.status is CycleStatus.COOLDOWN:
+            self._cooling.add(cycle.id)
+        elif cycle.id in self._cooling:
+            self._cooling.discard(cycle.id)
+            quotes = self._quotes[tables.assets[cycle.asset_id].asset_symbol]
+            asks = [ask for at, _, ask in quotes if at > self._hub.seconds - RECENTLY_SECONDS]
+            self.cooldown_ends.append({"cycle_id": str(cycle.id), "ask": str(min(asks, default=ZERO))})
 
     def _check_order(self, order: Order, tables: Tables) -> None:
         before = self._seen.get(order.id)
@@ -135,6 +155,7 @@ class Oracle:
             self.broken("I02", f"{order.symbol} has {len(mine)} open orders: {names}")
         if order.side == "sell":
             self._check_sell(order)
+            self._check_price(order)
 
     def _check_sell(self, order: EngineOrder) -> None:
         """A cycle never offers more than it bought net of the true fees, less what it sold."""
@@ -144,6 +165,21 @@ class Oracle:
         held = sum((e.qty - e.fee_qty if e.side == "buy" else -e.qty for e in fills), ZERO)
         if order.remaining > held + STEP * (len(fills) + 1):
             self.broken("I08", f"{order.client_order_id} offers {order.remaining}, its cycle holds {held}")
+
+    def _check_price(self, order: EngineOrder) -> None:
+        """A take-profit is sent at a bid that was there, at the exchange, a moment ago."""
+        row = self.tables.orders.get(self.tables.by_client_id.get(order.client_order_id, 0))
+        if row is None or row.trigger_price is None:
+            return
+        recent = self._quotes[order.symbol]
+        bids = [bid for at, bid, _ in recent if at > self._hub.seconds - RECENTLY_SECONDS]
+        if max(bids) < row.trigger_price:
+            text = f"{order.client_order_id} sells for {row.trigger_price}, the best bid was {max(bids)}"
+            self.broken("I17", text)
+
+    def quoted(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
+        """The exchange's true prices."""
+        self._quotes[symbol].append((self._hub.seconds, bid, ask))
 
     def canceling(self, process: Process, order_id: str) -> None:
         order = self._engine.orders.get(order_id)
@@ -199,15 +235,18 @@ def _status(cycle: Cycle, orders: list[Order]) -> list[tuple[str, str]]:
 def _limits(orders: list[Order]) -> list[tuple[str, str]]:
     """I11 and I12: budget and levels, by the parameters as they stood at each claim."""
     wrong, spent, safeties = [], ZERO, 0
+    base = safety = ZERO
     levels: set[int] = set()
     for order in orders:
         if order.side is not Side.BUY or order.purpose == "adopted":
             continue
         open_qty = order.qty - order.filled_qty if order.state in LIVE else ZERO
         spent += order.filled_value + open_qty * (order.limit_price or ZERO)
-        budget = order.base_order_amount + order.max_safety_orders * order.safety_order_amount
-        if spent > budget * Decimal("1.01") + Decimal("10.50"):
-            wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {budget}"))
+        # What was bought before the operator lowered an amount was within reason when it was bought.
+        base = max(base, order.base_order_amount)
+        safety = max(safety, order.max_safety_orders * order.safety_order_amount)
+        if spent > (base + safety) * Decimal("1.01") + TOP_UP:
+            wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {base + safety}"))
         if order.purpose == "safety" and order.filled_qty > 0:
             safeties += 1
             if order.level in levels or safeties > order.max_safety_orders:

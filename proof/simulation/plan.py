@@ -25,6 +25,9 @@ class Step:
         return " ".join(f"{self.at:7.2f} s  {self.kind} {self.symbol or ''} {details}".split())
 
 
+ODD_QUOTES = ("zero", "negative", "nan", "low", "high", "high", "crossed", "wide")
+
+
 def _nothing(_: random.Random) -> Args:
     return {}
 
@@ -110,7 +113,7 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "md.bad_quote": (
         3,
         True,
-        lambda rng: {"kind": rng.choice(("zero", "negative", "nan", "tiny", "crossed", "wide"))},
+        lambda rng: {"kind": rng.choice(ODD_QUOTES)},
     ),
     "md.old": (2, True, _seconds(16, 120)),
     "db.lost": (5, False, _count(4)),

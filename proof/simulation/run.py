@@ -119,7 +119,7 @@ def _audit(world: World) -> None:
         return
     world.engine.advance(world.hub.now())
     edited = world.person.edited_assets or world.person.wished or world.person.edited_cycles
-    ends = list(world.log.cooldown_ends)
+    ends = world.oracle.cooldown_ends
     stepped = world.weather.happened["clock.step"] > 0
     for number, text in audit(world.tables(), world.engine, ends, edited=edited, clock_stepped=stepped):
         world.oracle.broken(number, f"at rest: {text}")

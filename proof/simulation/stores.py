@@ -84,8 +84,7 @@ class MemoryStore:
                 result = self._once(work)
             except (_Lost, _Deadlock) as error:
                 if attempt >= (2 if isinstance(error, _Lost) else _TRIES):
-                    raise DatabaseUnavailable(f"database: {type(error).__name__}") from error
-                self._process.pause(lag(self._rng))
+                    raise DatabaseUnavailable("database: a fault") from error
             else:
                 self._process.pause(lag(self._rng))
                 return result

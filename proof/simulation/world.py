@@ -117,6 +117,7 @@ class World:
         def tick() -> None:
             self.engine.advance(self.hub.now())
             quote = self.market.quote(symbol)
+            self.oracle.quoted(symbol, quote.bid, quote.ask)
             for main in self.mains:
                 if main.feed is not None and main.process.alive:
                     main.feed.send_quote(quote)

@@ -1,0 +1,78 @@
+"""urllib3's connections, with one time limit for a whole answer.
+
+urllib3 and requests count the read time limit anew for every piece that arrives: a server that sends a byte
+now and then is listened to for ever (F15).
+"""
+
+import http.client
+import io
+import socket
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol, cast
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
+
+
+class _Raw(Protocol):
+    def readinto(self, buffer: Any, /) -> int | None: ...
+    def close(self) -> None: ...
+
+
+class _Until(io.RawIOBase):
+    """Reads a socket until a moment of the monotonic clock, and raises TimeoutError from then on."""
+
+    def __init__(self, raw: _Raw, source: socket.socket, until: float) -> None:
+        self._raw = raw
+        self._socket = source
+        self._until = until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """From its first line to its last byte within the time."""
+
+    def __init__(self, source: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
+        super().__init__(source, *args, **kwargs)
+        self.fp = io.BufferedReader(_Until(cast(_Raw, self.fp.detach()), source, until))
+
+
+class _Connection(HTTPConnection):
+    """Takes its read time limit for that of the whole answer."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        assert self.timeout is not None
+        self.response_class = partial(_Answer, until=monotonic() + self.timeout)  # type: ignore[assignment]
+        return super().getresponse()
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+POOLS = {"http": _Pool, "https": _SecurePool}
+"""For urllib3.PoolManager.pool_classes_by_scheme."""

@@ -1,0 +1,156 @@
+"""Our own book, cycle by cycle, each under the lock of its row: healed where its orders explain it, judged by
+the invariants, and locked at once where one of them does not hold.
+
+Whoever writes an order locks its cycle's row first, and writes both in one transaction. So the row's lock is
+what makes cycle and orders one state: two statements without it are two moments (READ COMMITTED), and a fill
+between them would look like a violation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from dca import caretaking, invariants
+from dca.agreement import write_booking
+from dca.caretaking import Verdict
+from dca.invariants import Violation
+from dca.job import Job
+from dca.logs import warn
+from dca.model import ENDED, Asset, Cycle, LockKind, Order
+from dca.ports import Transaction
+
+LEFTOVERS = timedelta(days=30)
+"""How far back ended cycles are looked at, at the most."""
+MARGIN = timedelta(minutes=1)
+"""completed_at has whole seconds, and clocks are set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What it came to, by asset. `sick`: its row is still to be healed, in a dry run; `orders`: those of the
+    cycles that were looked at."""
+
+    sick: set[int] = field(default_factory=set)
+    orders: dict[int, list[Order]] = field(default_factory=dict)
+
+
+class Inspector:
+    """For one run. `having_cycle`: assets that have a live cycle for certain.
+
+    The live cycles are looked at, and those that ended since the last good run: before the lock, if there is
+    one, so that what it is about is not forgotten.
+    """
+
+    def __init__(self, job: Job, having_cycle: set[int]) -> None:
+        self._job = job
+        self._having_cycle = having_cycle
+
+    def inspect(self) -> Inspection:
+        """Heal, judge and lock."""
+        found = Inspection()
+        read = self._job.store.transaction
+        assets, last_run = read(lambda tx: (tx.assets(), self._last_good_run(tx, self._job.clock.now())))
+        rows = read(_Rows)
+        for asset in assets:
+            self._inspect(asset, rows, last_run, found)
+        return found
+
+    def _inspect(self, asset: Asset, rows: "_Rows", last_run: datetime, found: Inspection) -> None:
+        job = self._job
+        verdicts, violations = job.store.transaction(lambda tx: self._judge(tx, asset, rows, last_run))
+        for each in verdicts:
+            if each.is_sick:
+                change = f"status={each.before.status}->{each.booking.cycle.status}"
+                what = f"compute cycle {each.before.id} anew from its orders, {change}"
+                job.act(what, asset.asset_symbol, partial(self._heal, asset, each.before))
+                if job.dry_run and each.before.status not in ENDED:
+                    found.sick.add(asset.id)
+        if violations and asset.lock_reason is None:
+            # Judged again, and locked in that transaction: no order of ours slips in between.
+            what = f"lock: {invariants.reason(violations)}"
+            job.act(what, asset.asset_symbol, partial(lock, job, asset, partial(self.judge, asset)))
+        found.orders[asset.id] = [order for each in verdicts for order in each.orders]
+
+    def judge(self, asset: Asset, tx: Transaction) -> list[Violation]:
+        """What is wrong with an asset's rows now; its cycles' rows stay locked until the transaction ends."""
+        return self._judge(tx, asset, _Rows(tx), self._last_good_run(tx, self._job.clock.now()))[1]
+
+    def _judge(
+        self, tx: Transaction, asset: Asset, rows: "_Rows", last_run: datetime
+    ) -> tuple[list[Verdict], list[Violation]]:
+        now = self._job.clock.now()
+        live = tx.live_cycle(asset.id)
+        ended = [tx.cycle(each.id) for each in tx.ended_cycles(asset.id, self._since(tx, asset, last_run))]
+        cycles = ended if live is None else [live, *ended]
+        verdicts = [caretaking.verdict(asset, cycle, tx.orders(cycle.id), now) for cycle in cycles]
+        found = rows.violations(asset) if rows.has_cycle(asset) or asset.id in self._having_cycle else []
+        found += [each for verdict in verdicts for each in verdict.violations]
+        return verdicts, unaccepted(tx, asset, found)
+
+    def _since(self, tx: Transaction, asset: Asset, last_run: datetime) -> datetime:
+        if asset.lock_kind is not LockKind.BREAK or asset.locked_at is None:
+            return last_run
+        run_that_locked = self._last_good_run(tx, asset.locked_at)
+        return min(last_run, self._last_good_run(tx, run_that_locked))
+
+    def _last_good_run(self, tx: Transaction, before: datetime) -> datetime:
+        at = tx.last_done_run_at(self._job.context.name, before)
+        return max(at or before - LEFTOVERS, before - LEFTOVERS) - MARGIN
+
+    def _heal(self, asset: Asset, seen: Cycle) -> bool:
+        """Write what its orders make of a cycle, as they are now."""
+        now = self._job.clock.now()
+
+        def work(tx: Transaction) -> bool:
+            cycle = tx.cycle(seen.id)
+            verdict = caretaking.verdict(asset, cycle, tx.orders(cycle.id), now)
+            if verdict.is_sick:
+                write_booking(tx, cycle, verdict.booking, now)
+            return verdict.is_sick
+
+        healed = self._job.store.transaction(work)
+        if healed:
+            warn("cycle", "computed anew from its orders", symbol=asset.asset_symbol, cycle=seen.id)
+        return healed
+
+
+class _Rows:
+    """All live cycles and all live orders: a statement each, so each is a moment of its own, and whole."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._cycles = tx.live_cycles()
+        self._orders = [order for order in tx.open_orders() if order.is_live]
+
+    def has_cycle(self, asset: Asset) -> bool:
+        return any(cycle.asset_id == asset.id for cycle in self._cycles)
+
+    def violations(self, asset: Asset) -> list[Violation]:
+        cycles = [cycle for cycle in self._cycles if cycle.asset_id == asset.id]
+        orders = [order for order in self._orders if order.asset_id == asset.id]
+        return invariants.of_asset(asset, cycles, orders)
+
+
+def lock(job: Job, asset: Asset, judge: Callable[[Transaction], list[Violation]]) -> bool:
+    """Stop trading an asset for what `judge` finds, with the evidence; False if it finds nothing, or the
+    asset was stopped before."""
+    now = job.clock.now()
+
+    def work(tx: Transaction) -> list[Violation]:
+        violations = judge(tx)
+        is_locked = bool(violations) and tx.lock_asset(asset.id, invariants.reason(violations), now)
+        return violations if is_locked else []
+
+    violations = job.store.transaction(work)
+    for each in violations:
+        warn("invariant", each.number, symbol=asset.asset_symbol, why=each.words)
+    if violations:
+        warn("asset", "locked", symbol=asset.asset_symbol, why=invariants.reason(violations))
+    return bool(violations)
+
+
+def unaccepted(tx: Transaction, asset: Asset, violations: list[Violation]) -> list[Violation]:
+    """Without what the operator has seen and accepted. Where all is well nothing is asked."""
+    if not any(each.at for each in violations):
+        return violations
+    return invariants.not_accepted(violations, tx.last_action_at(asset.asset_symbol, "accept"))

@@ -1,0 +1,240 @@
+"""Faults of the caretakers and of the operator's commands."""
+
+from proof.bite.fault import Fault
+
+CARETAKING = "dca/caretaking.py"
+CHECKER = "dca/checker.py"
+MANAGER = "order_manager.py"
+
+FAULTS = (
+    Fault(
+        name="foreign-orders-are-canceled",
+        number="F48",
+        file=MANAGER,
+        old="*(unknown.foreign if settings.cancel_foreign_orders else ())]\n",
+        new="*unknown.foreign]\n",
+        costs="the user's own orders are gone",
+        tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
+        also=("prove", "sweep", "crash"),
+    ),
+    Fault(
+        name="everything-of-ours-is-an-orphan",
+        number="F13",
+        file=MANAGER,
+        old="tx.known_ids([each.client_order_id for each in listed])\n",
+        new="set()\n",
+        costs="every take-profit and every buy is canceled, once a minute",
+        tests=(
+            "tests/test_caretakers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+            "tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",
+        ),
+    ),
+    Fault(
+        name="list-of-orders-read-after-the-ledger",
+        number="F13",
+        file=MANAGER,
+        old="    control, orders, known = job.store.transaction(read)\n",
+        new="    control, orders, known = job.store.transaction(read)\n"
+        "    listed = job.broker.open_orders()\n",
+        costs="an order placed between the two reads is canceled as an orphan",
+        tests=(
+            "tests/proof/test_bitten.py::test_F13_an_order_that_is_placed_while_the_order_manager_reads_is_no_orphan",
+        ),
+    ),
+    Fault(
+        name="failed-list-is-an-empty-one",
+        number="F03",
+        file=MANAGER,
+        old="    listed = job.broker.open_orders()  # before",
+        new="    try:\n        listed = job.broker.open_orders()\n"
+        "    except Unavailable:\n        listed = []\n    # before",
+        costs="concludes from an outage, and says that all is well",
+        tests=(
+            "tests/proof/test_bitten.py::test_F03_an_order_manager_without_a_list_does_not_say_that_all_is_well",
+        ),
+    ),
+    Fault(
+        name="young-buys-are-stale",
+        number="F82",
+        file=CARETAKING,
+        old="        if order.side is Side.BUY and order.state in _AT_THE_EXCHANGE "
+        "and now - order.created_at > limit\n",
+        new="        if order.side is Side.BUY and order.state in _AT_THE_EXCHANGE\n",
+        costs="no buy ever fills",
+        tests=(
+            "tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",
+            "tests/test_caretakers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+        ),
+    ),
+    Fault(
+        name="orders-of-others-are-ours",
+        number="F48",
+        file=CARETAKING,
+        old="        orphans=tuple(each for each in unknown if each.client_order_id.startswith(prefix)),\n",
+        new="        orphans=tuple(unknown),\n",
+        costs="the user's own orders are gone",
+        tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
+    ),
+    Fault(
+        name="caretaker-of-another-account",
+        number="F49",
+        file=MANAGER,
+        old="    start_checks.check_binding(control, job.broker.account(), settings.database.name)\n",
+        new="",
+        costs="cancels orders of one account by the books of another",
+        tests=(
+            "tests/proof/test_bitten.py::test_F49_with_the_keys_of_another_account_the_order_manager_cancels_nothing",
+        ),
+    ),
+    Fault(
+        name="one-look-is-enough",
+        number="F57",
+        file=CHECKER,
+        old="            self._look_again(rules, suspects)\n",
+        new="            for seen in suspects:\n"
+        "                if caretaking.is_gone(seen):\n                    self._end(seen)\n"
+        "                else:\n                    self._lock(seen.asset, caretaking.breaks(seen))\n",
+        costs="a position that lags behind ends a cycle that holds coins; the next one buys again",
+        tests=("tests/test_caretakers.py::test_a_position_that_is_gone_once_is_not_gone",),
+        also=("prove", "sweep"),
+    ),
+    Fault(
+        name="gone-at-the-second-look-is-gone",
+        number="F57",
+        file=CHECKER,
+        old="            if caretaking.is_gone(books) and caretaking.is_gone(seen):\n",
+        new="            if caretaking.is_gone(books):\n",
+        costs="one empty answer ends a cycle that holds coins",
+        tests=("tests/test_caretakers.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
+    ),
+    Fault(
+        name="ended-without-another-look-at-the-rows",
+        number="F13",
+        file=CHECKER,
+        old="            if not caretaking.holds_the_same(cycle, seen) or "
+        "caretaking.in_flight(tx.orders(cycle.id)):\n                return False\n",
+        new="",
+        costs="a cycle that has just bought or sold ends as error",
+        tests=(
+            "tests/proof/test_bitten.py::test_F13_a_cycle_that_places_an_order_at_the_last_moment_is_not_ended",
+        ),
+    ),
+    Fault(
+        name="judged-while-an-order-is-in-flight",
+        number="F13",
+        file=CHECKER,
+        old="            if asset.id in self._own.sick or caretaking.in_flight(after.orders[cycle.id]):\n",
+        new="            if asset.id in self._own.sick:\n",
+        costs="a sell that fills is taken for coins that vanish",
+        tests=(
+            "tests/test_caretakers.py::test_a_sell_in_flight_is_no_shortage",
+            "tests/test_caretakers.py::test_a_sell_that_has_sold_a_part_is_no_shortage",
+        ),
+    ),
+    Fault(
+        name="every-lock-ends-by-itself",
+        number="F45",
+        file=CHECKER,
+        old="        if not breaks and asset.lock_kind is LockKind.BREAK:\n",
+        new="        if not breaks and asset.lock_reason is not None:\n",
+        costs="the asset that main_app dies over is let loose again and again",
+        tests=("tests/test_caretakers.py::test_a_lock_after_crashes_and_one_made_by_hand_stay",),
+    ),
+    Fault(
+        name="positions-have-slashes",
+        number="F25",
+        file=CHECKER,
+        old='        slashless = symbol.replace("/", "")\n',
+        new="        slashless = symbol\n",
+        costs="no position is ever found: every cycle ends as error and buys again",
+        tests=("tests/test_caretakers.py::test_two_agreeing_books_are_left_alone",),
+    ),
+    Fault(
+        name="checker-settles-nothing",
+        number="F04",
+        file=CHECKER,
+        old="        if job.dry_run or not orders:\n            return []\n",
+        new="        return []\n",
+        costs="with main_app down a fill stays unknown",
+        tests=("tests/test_caretakers.py::test_it_settles_what_the_main_app_missed",),
+    ),
+    Fault(
+        name="shortage-is-no-break",
+        number="F57",
+        file=CARETAKING,
+        old="    if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):\n"
+        "        return []\n",
+        new="    if books.cycle is not None:\n        return []\n",
+        costs="coins that are missing are noticed when they should be sold",
+        tests=(
+            "tests/test_caretakers.py::test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself",
+        ),
+    ),
+    Fault(
+        name="forgotten-orders-are-no-break",
+        number="F50",
+        file=CARETAKING,
+        old="    for lost in books.forgotten:\n",
+        new="    for lost in books.forgotten[:0]:\n",
+        costs="after a restored backup fills that it forgot are never missed",
+        tests=(
+            "tests/test_caretakers.py::test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted",
+        ),
+    ),
+    Fault(
+        name="gone-although-we-sold-it",
+        number="F50",
+        file=CARETAKING,
+        old="    if nonsense(books) is not None or books.forgotten or books.differences:\n",
+        new="    if nonsense(books) is not None or books.differences:\n",
+        costs="a sale of our own that a backup forgot ends the cycle as error, and its money is in no book",
+        tests=(
+            "tests/test_wishes.py::test_a_sale_that_an_older_backup_forgot_is_no_proof_that_coins_are_gone",
+        ),
+    ),
+    Fault(
+        name="cooldown-ended-twice",
+        number="F63",
+        file="cooldown_manager.py",
+        old="            return False  # main_app was first\n",
+        new="            pass\n",
+        costs="dies with every cooldown that main_app ends in the same second",
+        tests=("tests/test_caretakers.py::test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone",),
+    ),
+    Fault(
+        name="cooldown-never-over",
+        number="F72",
+        file=CARETAKING,
+        old='    return "its time is up" if now >= ends_at else None\n',
+        new='    return "its time is up"\n',
+        costs="every cooldown is over within a minute",
+        tests=("tests/test_caretakers.py::test_a_cooldown_ends_when_its_time_is_up",),
+    ),
+    Fault(
+        name="adopted-by-what-was-shown",
+        number="F24",
+        file="dca/operator/adopt.py",
+        old="    if cycle.version != holding.cycle.version:\n",
+        new="    if False:\n",
+        costs="coins are taken in twice",
+        tests=("tests/test_holdings.py::test_a_cycle_that_changed_since_it_was_shown_is_shown_again",),
+    ),
+    Fault(
+        name="more-adopted-than-there-is",
+        number="F24",
+        file="dca/outside.py",
+        old="    if qty > free:\n",
+        new="    if False:\n",
+        costs="the ledger holds what the account has not",
+        tests=("tests/test_holdings.py::test_what_cannot_be_adopted",),
+    ),
+    Fault(
+        name="accepted-a-moment-after-a-fill",
+        number="F57",
+        file="dca/operator/accept.py",
+        old="    why_not = _why_not_accept(holding) or too_soon(tools, asset)\n",
+        new="    why_not = _why_not_accept(holding)\n",
+        costs="a position that lags behind a fill is booked as sold outside",
+        tests=("tests/test_wishes.py::test_a_fill_a_moment_ago_lets_nobody_adopt_or_accept",),
+    ),
+)

@@ -1,0 +1,309 @@
+"""Faults of finding out what became of an order."""
+
+from proof.bite.fault import Fault
+
+BOOKS = "dca/bookkeeper.py"
+TRADER = "dca/trader.py"
+LOOP = "dca/main_loop.py"
+
+FAULTS = (
+    Fault(
+        name="failed-look-up-taken-for-not-found",
+        number="F03",
+        file=BOOKS,
+        old="        snapshot = self._broker.order(order.client_order_id)\n",
+        new="        try:\n"
+        "            snapshot = self._broker.order(order.client_order_id)\n"
+        "        except ExchangeUnavailable:\n"
+        "            snapshot = None\n",
+        costs="an outage gives up orders that live at the exchange",
+        tests=("tests/proof/test_bitten.py::test_an_outage_is_no_denial",),
+    ),
+    Fault(
+        name="fills-of-unanswered-orders-dropped",
+        number="F05",
+        file=BOOKS,
+        old='            tx.answer_attempt(before.id, attempt, "accepted")\n',
+        new='            tx.answer_attempt(before.id, attempt, "accepted")\n'
+        "        elif before.exchange_order_id is None:\n            return None\n",
+        costs="events are matched by an id that is not known yet: the fill is lost, the cycle stuck",
+        tests=(
+            "tests/test_races.py::test_F05_the_fill_event_comes_before_the_answer",
+            "tests/test_races.py::test_F01_accepted_but_the_answer_is_lost",
+        ),
+        also=("prove", "crash", "sweep"),
+    ),
+    Fault(
+        name="no-quiet-period",
+        number="F20",
+        file=BOOKS,
+        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
+        new="        if order.state is not OrderState.SENT:\n",
+        costs="an order that is on its way is given up, and another one placed",
+        tests=("tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",),
+    ),
+    Fault(
+        name="not-found-is-final",
+        number="F20",
+        file=BOOKS,
+        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
+        new="        if order.state is not OrderState.SENT:\n",
+        more=(
+            (
+                "            tx.update_order(replace(order, not_found_at=now))\n            return False\n",
+                "            tx.update_order(replace(order, not_found_at=now))\n            return True\n",
+            ),
+        ),
+        costs="an order that is on its way is given up, and another one placed",
+        tests=("tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",),
+        also=("prove", "sweep", "crash"),
+    ),
+    Fault(
+        name="one-denial-is-enough",
+        number="F20",
+        file=BOOKS,
+        old="            tx.update_order(replace(order, not_found_at=now))\n            return False\n",
+        new="            tx.update_order(replace(order, not_found_at=now))\n            return True\n",
+        costs="a list that lags behind gives up a living order",
+        tests=(
+            "tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
+            "tests/proof/test_bitten.py::test_two_denials_in_one_second_are_one",
+        ),
+    ),
+    Fault(
+        name="second-denial-at-once",
+        number="F20",
+        file=BOOKS,
+        old="        return now - order.not_found_at >= self._quiet / 4\n",
+        new="        return True\n",
+        costs="two looks in the same second are one look",
+        tests=("tests/proof/test_bitten.py::test_two_denials_in_one_second_are_one",),
+    ),
+    Fault(
+        name="acknowledged-order-given-up",
+        number="F23",
+        file=BOOKS,
+        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
+        new="        if now - order.last_sent_at < self._quiet:\n",
+        more=(
+            (
+                "            if current.state is not OrderState.SENT or current.not_found_at is None:\n"
+                "                return False\n",
+                "            if current.not_found_at is None:\n                return False\n",
+            ),
+        ),
+        costs="an order that the exchange has is declared void, and its fill comes out of nowhere",
+        tests=("tests/proof/test_bitten.py::test_an_order_that_was_acknowledged_is_never_given_up",),
+    ),
+    Fault(
+        name="new-id-on-retry",
+        number="F21",
+        file=TRADER,
+        old="                self._send(order, attempt)\n",
+        new='                again = f"{order.client_order_id}-{attempt}"\n'
+        "                self._send(replace(order, client_order_id=again), attempt)\n",
+        costs="both requests arrive: two orders for one intent",
+        tests=(
+            "tests/test_races_settling.py::test_F20_an_order_that_never_arrived_is_sent_again_under_its_id",
+            "tests/test_races_settling.py::test_F21_a_duplicate_id_is_a_success_to_be_looked_up",
+        ),
+        also=("prove", "sweep", "crash"),
+    ),
+    Fault(
+        name="refusal-final-at-once",
+        number="F22",
+        file=BOOKS,
+        old="            if current.state is not OrderState.SENT or tx.attempts(order.id)[1] > 0:\n",
+        new="            if current.state is not OrderState.SENT:\n",
+        costs="an earlier attempt may still land after the cycle was freed",
+        tests=(
+            "tests/test_races_settling.py::test_a_refusal_is_not_final_while_another_attempt_is_unanswered",
+        ),
+    ),
+    Fault(
+        name="sent-again-without-end",
+        number="F54",
+        file=BOOKS,
+        old="            if attempt > MAX_ATTEMPTS:\n                return None\n",
+        new="",
+        costs="one order is sent for days",
+        tests=("tests/proof/test_bitten.py::test_an_order_is_sent_so_often_and_no_more",),
+    ),
+    Fault(
+        name="sent-again-against-the-kill-switch",
+        number="F54",
+        file=BOOKS,
+        old="        if control.epoch != self._desk.epoch or control.mode is Mode.HALT:\n",
+        new="        if False:\n",
+        costs="orders go out after the operator has halted trading, or from an older process",
+        tests=(
+            "tests/test_guards.py::test_an_order_is_not_sent_again_against_the_kill_switch_or_a_newer_start",
+        ),
+    ),
+    Fault(
+        name="sent-again-for-a-locked-asset",
+        number="F84",
+        file=BOOKS,
+        old="        if asset is None or asset.lock_reason is not None:\n            return False\n",
+        new="        if asset is None:\n            return False\n",
+        costs="trades an asset whose books disagree",
+        tests=(
+            "tests/proof/test_bitten.py::test_an_order_is_not_sent_again_for_an_asset_that_was_switched_off",
+        ),
+    ),
+    Fault(
+        name="sent-again-at-any-price",
+        number="F22",
+        file=TRADER,
+        old="            return quote.bid >= order.trigger_price\n",
+        new="            return True\n",
+        costs="a market sell of minutes ago goes out far below its take-profit",
+        tests=(
+            "tests/proof/test_bitten.py::test_a_sale_is_not_sent_again_below_its_price_or_on_an_old_quote",
+        ),
+    ),
+    Fault(
+        name="sent-again-on-an-old-quote",
+        number="F16",
+        file=TRADER,
+        old="        if self._quote_problem(quote, self._clock.now()) is not None:\n",
+        new="        if False:\n",
+        costs="a market sell goes out on a price of minutes ago",
+        tests=(
+            "tests/proof/test_bitten.py::test_a_sale_is_not_sent_again_below_its_price_or_on_an_old_quote",
+        ),
+    ),
+    Fault(
+        name="given-up-by-an-older-start",
+        number="F08",
+        file=BOOKS,
+        old="                return False  # a newer start decides\n",
+        new="                pass\n",
+        costs="an older process ends an order that the newer one has just sent again",
+        tests=("tests/proof/test_bitten.py::test_an_older_start_gives_nothing_up",),
+    ),
+    Fault(
+        name="cancel-204-taken-for-canceled",
+        number="F09",
+        file=TRADER,
+        old="            tx.update_order(replace(current, state=OrderState.CANCEL_REQUESTED, "
+        "cancel_requested_at=now))\n            return current\n",
+        new="            tx.update_order(replace(current, state=OrderState.DONE, cancel_requested_at=now, "
+        "closed_at=now))\n"
+        "            self.books._move_on(tx, tx.cycle(order.cycle_id), tx.orders(order.cycle_id))\n"
+        "            return current\n",
+        costs="the cycle is free while the order can still fill: the fill is forgotten, another is placed",
+        tests=(
+            "tests/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",
+            "tests/test_caretakers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
+        ),
+    ),
+    Fault(
+        name="cancel-asked-for-once",
+        number="F09",
+        file=BOOKS,
+        old="    return order.state is OrderState.CANCEL_REQUESTED\n",
+        new="    return False\n",
+        costs="a cancel that was lost is never asked for again: the take-profit waits for ever",
+        tests=("tests/proof/test_bitten.py::test_a_cancel_that_was_lost_is_asked_for_again",),
+    ),
+    Fault(
+        name="unanswered-order-canceled",
+        number="F09",
+        file=TRADER,
+        old="            if current.state is not OrderState.ACKED:\n                return None\n",
+        new="            if not current.is_live:\n                return None\n",
+        costs="an order whose existence is not known loses its doubt, and is never settled",
+        tests=("tests/proof/test_bitten.py::test_an_order_without_an_answer_is_not_canceled",),
+    ),
+    Fault(
+        name="another-order-of-our-id-is-booked",
+        number="F50",
+        file=BOOKS,
+        old="        difference = ledger.mismatch(before, snapshot)\n",
+        new="        difference = None\n",
+        costs="after a restored backup an order of last month is booked as today's",
+        tests=("tests/test_races_settling.py::test_F21_a_duplicate_of_another_order_locks_the_asset",),
+    ),
+    Fault(
+        name="ghost-does-not-lock",
+        number="F22",
+        file=BOOKS,
+        old="        if after.state is OrderState.GHOST and before.state is not OrderState.GHOST:\n",
+        new="        if False:\n",
+        costs="the asset trades on beside an order that was given up and lives",
+        tests=("tests/test_races_settling.py::test_F22_a_request_that_lands_after_it_was_given_up",),
+    ),
+    Fault(
+        name="ghost-is-left-open",
+        number="F22",
+        file=BOOKS,
+        old="        return order.closed_at is None\n",
+        new="        return False\n",
+        costs="an order that was given up and turned up stays open, and fills",
+        tests=("tests/test_races_settling.py::test_F22_a_request_that_lands_after_it_was_given_up",),
+    ),
+    Fault(
+        name="unknown-order-of-ours-ignored",
+        number="F50",
+        file=BOOKS,
+        old="                self._unknown_to_the_ledger(snapshot)\n",
+        new="                pass\n",
+        costs="an order that a restored backup forgot is traded over",
+        tests=("tests/proof/test_bitten.py::test_an_order_of_ours_that_the_ledger_does_not_know_locks",),
+    ),
+    Fault(
+        name="late-fill-of-an-ended-cycle-ignored",
+        number="F73",
+        file=BOOKS,
+        old="        if late is not None:\n",
+        new="        if False:\n",
+        costs="coins that came too late belong to nobody",
+        tests=("tests/test_holdings.py::test_F73_coins_that_came_after_the_end_are_given_to_the_operator",),
+    ),
+    Fault(
+        name="fill-without-a-price-is-booked",
+        number="F61",
+        file=BOOKS,
+        old="        if ledger.is_incomplete(snapshot):\n",
+        new="        if False:\n",
+        costs="an average of nothing sells at once, or main_app dies over it again and again",
+        tests=("tests/test_guards.py::test_a_fill_without_a_price_is_left_until_it_has_one",),
+    ),
+    Fault(
+        name="polling-only-what-is-of-this-start",
+        number="F04",
+        file=LOOP,
+        old="        orders = self._desk.open_orders()\n",
+        new="        epoch = self._desk.epoch\n"
+        "        orders = [each for each in self._desk.open_orders() if each.epoch == epoch]\n",
+        costs="a fill missed while down is never booked",
+        tests=(
+            "tests/proof/test_bitten.py::test_F04_F11_every_order_is_asked_for_again_and_again_whoever_placed_it",
+        ),
+    ),
+    Fault(
+        name="no-polling",
+        number="F11",
+        file=LOOP,
+        old='        self.regularly("settle", SETTLE_SECONDS, self._settle)\n',
+        new='        if self._due.get("settle") is None:\n'
+        '            self.regularly("settle", 1e9, self._settle)\n',
+        costs="a fill that the stream did not bring is never booked",
+        tests=(
+            "tests/proof/test_bitten.py::test_F04_F11_every_order_is_asked_for_again_and_again_whoever_placed_it",
+        ),
+        also=("prove", "sweep"),
+    ),
+    Fault(
+        name="reconnected-and-not-settled",
+        number="F04",
+        file=LOOP,
+        old="        self._desk.settled = False\n        self._settle_now = True\n",
+        new="",
+        costs="buys again before it has heard of the fills that it missed",
+        tests=(
+            "tests/proof/test_bitten.py::test_F04_after_a_reconnect_nothing_is_placed_before_all_was_asked_for",
+        ),
+    ),
+)

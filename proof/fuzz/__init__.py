@@ -1,0 +1,1 @@
+"""./bot fuzz: hostile input for everything that reads something from outside."""

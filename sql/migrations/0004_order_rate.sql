@@ -1,0 +1,7 @@
+-- What the order-rate fuse asks at each claim: how many orders were placed lately.
+
+ALTER TABLE dca_orders
+    ADD KEY time_of_order (created_at, asset_id, purpose);
+
+ALTER TABLE dca_control
+    ADD COLUMN mode_set_at DATETIME(6) NULL COMMENT 'UTC; when the mode was last set: the order-rate fuse counts the orders since';

@@ -1,0 +1,241 @@
+"""The store in memory and the real one keep one contract: what the simulation proves holds for both."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from dca.errors import BrokenRule, LostRace, OurBug
+from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
+from dca.settings import DatabaseSettings
+from dca.store import Store
+from proof.simulation.database import Tables, Transaction
+from proof.simulation.lifecycles import BY_NAME, live
+from proof.simulation.mysql import MySqlDatabase
+from proof.simulation.plan import Step
+from proof.simulation.world import World, quiet_logging
+from tests.builders import NOW, order
+
+ASSET = {
+    "asset_symbol": "BTC/USD",
+    "is_enabled": True,
+    "base_order_amount": Decimal(20),
+    "safety_order_amount": Decimal(20),
+    "max_safety_orders": 3,
+    "safety_order_deviation": Decimal(1),
+    "take_profit_percent": Decimal(2),
+    "cooldown_period": 300,
+    "buy_order_price_deviation_percent": Decimal(3),
+}
+Run = Callable[[Callable[[Any], Any]], Any]
+
+
+@pytest.fixture(params=["memory", "server"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Runs a function in a transaction of either store, on one asset with a cycle that watches."""
+    if request.param == "memory":
+        yield _memory()
+        return
+    settings: DatabaseSettings = request.getfixturevalue("database")
+    with Store(settings) as store:
+        store.transaction(_begin)
+        yield store.transaction
+
+
+def _begin(tx: Any) -> None:
+    tx.insert_asset(ASSET)
+    tx.insert_cycle(1, CycleStatus.WATCHING)
+
+
+def _memory() -> Run:
+    tables = Tables()
+
+    def run(work: Callable[[Any], Any]) -> Any:
+        tx = Transaction(tables, lambda _: None)
+        try:
+            return work(tx)
+        except BaseException:
+            tx.roll_back()
+            raise
+
+    run(_begin)
+    return run
+
+
+def sent(number: int = 1, **changes: Any) -> Order:
+    """An order of the asset's cycle as it is claimed."""
+    name = f"dca-test-1-{number}-b"
+    new = order(id=0, asset_id=1, cycle_id=1, seq=number, client_order_id=name, state=OrderState.SENT)
+    return replace(new, **changes)
+
+
+def test_an_order_is_read_as_it_was_written(run: Run) -> None:
+    written = run(lambda tx: tx.insert_order(sent()))
+    assert run(lambda tx: tx.orders(1)) == [written] == run(lambda tx: tx.open_orders())
+    assert run(lambda tx: tx.orders_seen(1)) == [written]
+    assert run(lambda tx: tx.known_orders([written.client_order_id, "other"])) == [written]
+    assert run(lambda tx: tx.cycle_of_order(written.client_order_id)) == 1
+    assert run(lambda tx: tx.known_ids([written.client_order_id, "other"])) == {written.client_order_id}
+    assert run(lambda tx: tx.attempts(written.id)) == (1, 1)
+    placed = run(lambda tx: tx.orders_placed(1, written.created_at + timedelta(seconds=1)))
+    assert (placed.of_asset_in_a_minute, placed.in_an_hour, placed.enabled_assets) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("second", [sent(2), sent(1, client_order_id="dca-test-1-1-b", seq=2)])
+def test_a_second_live_order_or_the_same_id_loses_the_race(run: Run, second: Order) -> None:
+    run(lambda tx: tx.insert_order(sent()))
+    with pytest.raises(LostRace):
+        run(lambda tx: tx.insert_order(second))
+    assert len(run(lambda tx: tx.orders(1))) == 1
+
+
+def test_a_second_live_cycle_loses_the_race(run: Run) -> None:
+    with pytest.raises(LostRace):
+        run(lambda tx: tx.insert_cycle(1, CycleStatus.WATCHING))
+
+
+def test_an_older_version_is_not_written(run: Run) -> None:
+    first = run(lambda tx: tx.insert_order(sent()))
+    run(lambda tx: tx.update_order(replace(first, state=OrderState.ACKED)))
+    with pytest.raises(OurBug):
+        run(lambda tx: tx.update_order(replace(first, state=OrderState.DONE)))
+    cycle = run(lambda tx: tx.cycle(1))
+    run(lambda tx: tx.update_cycle(replace(cycle, refusals=1)))
+    with pytest.raises(OurBug):
+        run(lambda tx: tx.update_cycle(replace(cycle, refusals=2)))
+
+
+def test_what_raises_leaves_nothing_behind(run: Run) -> None:
+    def work(tx: Any) -> None:
+        tx.insert_order(sent())
+        tx.update_cycle(replace(tx.cycle(1), status=CycleStatus.BUYING))
+        tx.lock_asset(1, "for a moment", NOW)
+        tx.set_mode(Mode.HALT, "for a moment")
+        tx.next_epoch("account")
+        raise OurBug("on purpose")
+
+    with pytest.raises(OurBug, match="on purpose"):
+        run(work)
+    assert run(lambda tx: tx.orders(1)) == [] == run(lambda tx: tx.open_orders())
+    assert run(lambda tx: tx.cycle(1)).status is CycleStatus.WATCHING
+    assert run(lambda tx: tx.asset(1)).lock_reason is None
+    control = run(lambda tx: tx.control())
+    assert (control.mode, control.epoch, control.account_id) == (Mode.RUN, 0, None)
+
+
+def test_live_closed_and_ghost_orders(run: Run) -> None:
+    first = run(lambda tx: tx.insert_order(sent()))
+    run(lambda tx: tx.update_order(replace(first, state=OrderState.VOID, closed_at=NOW)))
+    assert run(lambda tx: tx.open_orders()) == []
+    assert [each.id for each in run(lambda tx: tx.given_up_orders(NOW - timedelta(1)))] == [first.id]
+    second = run(lambda tx: tx.insert_order(sent(2)))
+    ghost = run(lambda tx: tx.orders(1))[0]
+    run(lambda tx: tx.update_order(replace(ghost, state=OrderState.GHOST, closed_at=None)))
+    assert {each.id for each in run(lambda tx: tx.open_orders())} == {first.id, second.id}
+    assert run(lambda tx: tx.given_up_orders(NOW - timedelta(1))) == []
+
+
+def test_attempts_are_counted_answered_once_and_expire(run: Run) -> None:
+    written = run(lambda tx: tx.insert_order(sent()))
+    later = written.last_sent_at + timedelta(seconds=30)
+    run(lambda tx: tx.insert_attempt(written.id, 2, later))
+    run(lambda tx: tx.expire_attempts(written.id, later))
+    assert run(lambda tx: tx.attempts(written.id)) == (2, 1)
+    run(lambda tx: tx.answer_attempt(written.id, 2, "reject"))
+    run(lambda tx: tx.answer_attempt(written.id, 2, "accepted"))
+    assert run(lambda tx: tx.attempts(written.id)) == (2, 0)
+    with pytest.raises(LostRace):
+        run(lambda tx: tx.insert_attempt(written.id, 2, later))
+
+
+def test_columns_round_half_up_and_times_without_fraction(run: Run) -> None:
+    """What a longer value becomes, without a word: it must not be written in the first place, and both
+    stores do the same to it if it is."""
+    cycle = run(lambda tx: tx.cycle(1))
+    odd = replace(
+        cycle,
+        bought_cost=Decimal("1.0000000000000005"),
+        last_order_fill_price=Decimal("2.00000000005"),
+        status=CycleStatus.ERROR,
+        completed_at=NOW.replace(microsecond=999_999),
+    )
+    run(lambda tx: tx.update_cycle(odd))
+    stored = run(lambda tx: tx.cycle(1))
+    assert stored.bought_cost == Decimal("1.000000000000001")
+    assert stored.last_order_fill_price == Decimal("2.0000000001")
+    assert stored.completed_at == NOW.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quantity": Decimal(-1)},
+        {"quantity": Decimal(1)},
+        {"status": CycleStatus.COMPLETE},
+        {"completed_at": NOW},
+        {"safety_orders": -1},
+        {"refusals": -1},
+    ],
+)
+def test_an_impossible_cycle_is_refused(run: Run, wrong: dict[str, Any]) -> None:
+    cycle = run(lambda tx: tx.cycle(1))
+    with pytest.raises(BrokenRule):
+        run(lambda tx: tx.update_cycle(replace(cycle, **wrong)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"filled_qty": Decimal(1)}, {"fee_qty": Decimal(1)}, {"fee_usd": Decimal(-1)}, {"limit_price": None}],
+)
+def test_an_impossible_order_is_refused(run: Run, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BrokenRule):
+        run(lambda tx: tx.insert_order(sent(1, **wrong)))
+
+
+def test_ended_cycles_and_what_they_left_behind(run: Run) -> None:
+    filled = {"filled_qty": Decimal("0.2"), "filled_avg_price": Decimal(100), "closed_at": NOW}
+    run(lambda tx: tx.insert_order(sent(1, state=OrderState.DONE, **filled)))
+    cycle = run(lambda tx: tx.cycle(1))
+    ended = {"status": CycleStatus.COMPLETE, "completed_at": NOW, "average_purchase_price": Decimal(100)}
+    run(lambda tx: tx.update_cycle(replace(cycle, quantity=Decimal("0.2"), **ended)))
+    run(lambda tx: tx.insert_cycle(1, CycleStatus.COOLDOWN, NOW))
+    before = NOW - timedelta(days=1)
+    assert [each.id for each in run(lambda tx: tx.leftover_cycles(before))] == [1]
+    assert [each.id for each in run(lambda tx: tx.ended_cycles(1, before))] == [1]
+    assert run(lambda tx: tx.ended_cycles(1, NOW)) == [] == run(lambda tx: tx.error_cycles(before))
+    assert [each.seq for each in run(lambda tx: tx.orders_with_assumed_fees(before))] == [1]
+    live: Cycle = run(lambda tx: tx.live_cycle(1))
+    assert (live.status, live.cooldown_started_at) == (CycleStatus.COOLDOWN, NOW)
+    assert run(lambda tx: tx.live_cycles()) == [live]
+
+
+def test_locks_and_last_sell_price(run: Run) -> None:
+    assert run(lambda tx: tx.lock_asset(1, "first", NOW))
+    assert not run(lambda tx: tx.lock_asset(1, "second", NOW))
+    assert run(lambda tx: tx.assets())[0].lock_reason == "first"
+    assert run(lambda tx: tx.unlock_asset(1))
+    assert not run(lambda tx: tx.unlock_asset(1))
+    run(lambda tx: tx.set_last_sell_price(1, Decimal("1.5")))
+    assert run(lambda tx: tx.asset(1)).last_sell_price == Decimal("1.5")
+
+
+def test_a_whole_life_is_the_same_on_both(database: DatabaseSettings) -> None:
+    """The strongest form: not a line or a place of a life under faults differs."""
+    quiet_logging()
+    faults = ("db.lost", "db.deadlock", "db.swallow_commit_ok", "db.swallow_commit_ok")
+    steps = tuple(Step(at=4.0 + 3 * n, kind=kind, args={"count": 3}) for n, kind in enumerate(faults))
+    life = replace(BY_NAME["partial"], steps=(*BY_NAME["partial"].steps, *steps))
+
+    def prepare(world: World) -> None:
+        world.weather.arm("submit.accept_then_drop")
+        world.weather.crash_at.add(120)
+
+    memory = live(life, prepare, and_heal=False)
+    server = live(life, prepare, lambda *arguments: MySqlDatabase(database, *arguments), and_heal=False)
+    assert len(memory.lines) > 10 and any("main_app#2" in name for name in memory.boundaries)
+    assert server.lines == memory.lines
+    assert server.boundaries == memory.boundaries and server.calls == memory.calls
+    assert server.violations == memory.violations == []

@@ -1,0 +1,191 @@
+"""Faults of the catalogue (docs/faults.md) around the trader: starts, clocks, the worker and the loop.
+
+Real trader, real database, a fake exchange whose every event is in the test's hand.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dca import ledger, start_checks
+from dca.errors import BrokenRule, ExchangeUnavailable, StartRefused
+from dca.failures import LIMIT, Failures
+from dca.feed import Feed
+from dca.inbox import Inbox, Inboxes, Settle
+from dca.logs import Troubles
+from dca.main_loop import MainLoop
+from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
+from dca.settings import DatabaseSettings
+from dca.worker import Worker
+from tests.fake_exchange import FakeExchange
+from tests.operating import NO_EXCHANGE
+from tests.rig import QUIET_SECONDS, SYMBOL, Rig
+from tests.test_caretakers import edit
+
+
+@pytest.fixture
+def rig(database: DatabaseSettings) -> Iterator[Rig]:
+    rig = Rig(database)
+    yield rig
+    rig.close()
+
+
+def quote_of(rig: Rig, price: str) -> Quote:
+    value, now = Decimal(price), rig.clock.now()
+    return Quote(symbol=SYMBOL, bid=value, ask=value, at=now, received_at=now)
+
+
+# ---- invariants that no look at two books at rest can show ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "price", "posts"),
+    [("exits_only", "90", 1), ("exits_only", "103", 2), ("halt", "90", 1), ("halt", "103", 1)],
+)
+def test_I15_nothing_is_placed_against_the_kill_switch(rig: Rig, mode: str, price: str, posts: int) -> None:
+    """The desk does not know of it yet: the row counts, as it is in the claim."""
+    rig.bought()
+    edit(rig, f"UPDATE dca_control SET mode = '{mode}'")
+    rig.quote(price)
+    assert len(rig.exchange.posts) == posts
+
+
+@pytest.mark.parametrize("has_open_order", [False, True])
+def test_I28_starting_again_and_again_changes_nothing(rig: Rig, *, has_open_order: bool) -> None:
+    rig.bought()
+    if has_open_order:
+        rig.quote("99")
+    before = (rig.asset(), rig.cycle(), rig.orders(), dict(rig.exchange.orders), list(rig.exchange.posts))
+    for _ in range(5):
+        rig.start()
+        rig.quote("99.5")
+    after = (rig.asset(), rig.cycle(), rig.orders(), dict(rig.exchange.orders), list(rig.exchange.posts))
+    assert after == before
+    assert rig.exchange.cancels == []
+
+
+# ---- clocks ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-3600, -16, 16, 3600])
+def test_F62_with_a_clock_that_jumped_no_quote_decides(rig: Rig, seconds: float) -> None:
+    quote = quote_of(rig, "100")
+    rig.clock.pass_seconds(seconds)
+    rig.trader.on_quote(quote)
+    assert rig.exchange.posts == []
+    rig.clock.pass_seconds(-seconds)
+    rig.trader.on_quote(quote)
+    assert len(rig.exchange.posts) == 1
+
+
+@pytest.mark.parametrize("seconds", [-6, 6])
+def test_F62_a_clock_that_is_wrong_keeps_it_from_starting(rig: Rig, seconds: float) -> None:
+    now = rig.clock.now()
+    start_checks.check_clock(now + timedelta(seconds=seconds * 4 / 5), now)
+    with pytest.raises(StartRefused, match="clock is 6 s"):
+        start_checks.check_clock(now + timedelta(seconds=seconds), now)
+
+
+# ---- the worker and the loop around it ---------------------------------------------------------------------
+
+
+def a_worker(rig: Rig, folder: Path) -> tuple[Worker, Inbox, Troubles]:
+    troubles, inboxes = Troubles(), Inboxes(1)
+    feed = Feed(NO_EXCHANGE, inboxes, rig.clock, troubles, lambda: None)  # never started
+    failures = Failures(folder / "failures.json")
+    return Worker(rig.trader, inboxes.all[0], feed, troubles, failures, rig.clock), inboxes.all[0], troubles
+
+
+def test_F40_ten_minutes_without_an_exchange_cost_few_requests_and_no_state(rig: Rig, tmp_path: Path) -> None:
+    worker, inbox, troubles = a_worker(rig, tmp_path)
+    rig.bought()
+    before = rig.cycle()
+    rig.exchange.price = Decimal(103)
+    asked: list[str] = []
+
+    def down(symbol: str) -> Position:
+        asked.append(symbol)
+        raise ExchangeUnavailable("503")
+
+    rig.exchange.position = down  # type: ignore[method-assign]
+    for _ in range(2400):
+        rig.clock.pass_seconds(0.25)
+        inbox.put_quote(quote_of(rig, "103"))
+        worker.work(0)
+    assert 100 <= len(asked) <= 121, "once in five seconds"
+    assert troubles.names() == ["worker ExchangeUnavailable"]
+    assert rig.cycle() == before and len(rig.exchange.posts) == 1
+    del rig.exchange.position
+    rig.clock.pass_seconds(5)
+    inbox.put_quote(quote_of(rig, "103"))
+    worker.work(0)
+    assert rig.cycle().status is CycleStatus.SELLING
+    assert troubles.names() == []
+
+
+def test_F45_an_asset_over_which_the_process_dies_is_counted(rig: Rig, tmp_path: Path) -> None:
+    """What the start makes of the count: test_faults_processes.py."""
+    edit(rig, "ALTER TABLE dca_orders ADD CONSTRAINT poison CHECK (symbol <> 'BTC/USD')")
+    for death in range(1, LIMIT + 1):
+        worker, inbox, _ = a_worker(rig, tmp_path)
+        inbox.put_quote(quote_of(rig, "100"))
+        with pytest.raises(BrokenRule):
+            worker.work(0)
+        assert Failures(tmp_path / "failures.json").counts() == {SYMBOL: death}
+    assert rig.exchange.posts == [], "a crash sends nothing"
+
+
+def test_F11_a_stream_that_did_not_tell_of_a_fill_is_opened_anew(rig: Rig, tmp_path: Path) -> None:
+    worker, inbox, troubles = a_worker(rig, tmp_path)
+    stream = worker._feed.orders
+    stream.connected, stream.connected_at = True, rig.clock.now()  # type: ignore[misc]
+    rig.clock.pass_seconds(60)
+    rig.quote("100")
+    order = rig.orders()[0]
+    inbox.put(Settle(order=order))
+    worker.work(0)
+    assert troubles.names() == [], "nothing has happened yet"
+    rig.exchange.fill(rig.last_id(), price="100")
+    rig.clock.pass_seconds(6)
+    inbox.put(Settle(order=order))
+    worker.work(0)
+    assert rig.cycle().quantity == Decimal("0.1995"), "booked all the same"
+    assert troubles.names() == ["stream order stream"]
+
+
+class ShortPages(FakeExchange):
+    """Lists only the first of its open orders, as a page limit nobody knew of would."""
+
+    def open_orders(self) -> list[Snapshot]:
+        return super().open_orders()[:1]
+
+
+def test_F75_an_order_that_the_list_leaves_out_is_asked_for_by_its_id(rig: Rig) -> None:
+    rig.quote("100")
+    name = rig.last_id()
+    ours = rig.exchange.orders.pop(name)
+    person = replace(ours, client_order_id="person-1", exchange_order_id="p")
+    short = ShortPages(clock=rig.clock, orders={"person-1": person, name: ours})
+    inboxes, troubles = Inboxes(1), Troubles()
+    loop = MainLoop(
+        store=rig.store,
+        broker=cast(Any, short),
+        desk=rig.desk,
+        inboxes=inboxes,
+        feed=Feed(NO_EXCHANGE, inboxes, rig.clock, troubles, lambda: None),
+        clock=rig.clock,
+        troubles=troubles,
+        quiet_period=timedelta(seconds=QUIET_SECONDS),
+        before_each=lambda: None,
+        stop=lambda why: None,
+    )
+    loop.tick()
+    asked = inboxes.all[0].take(0)
+    assert isinstance(asked, Settle) and asked.order.client_order_id == name
+    assert rig.orders()[0].state is OrderState.ACKED, "not on a list is not gone"
+    assert ledger.merge(asked.order, ours, rig.clock.now()).is_live
