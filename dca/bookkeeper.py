@@ -5,7 +5,7 @@ goes through `book`. Nothing else touches fills (design.md 8).
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from dca import ledger, lifecycle
@@ -168,30 +168,31 @@ class Bookkeeper:
             ExchangeUnavailable: nothing is known, nothing was changed.
             DatabaseUnavailable: as in `book`.
         """
+        asked_at = self._clock.now()
         snapshot = self._broker.order(order.client_order_id)
         if snapshot is None:
-            denied_for_good = self._store.transaction(lambda tx: self._count_denial(tx, order))
+            denied_for_good = self._store.transaction(lambda tx: self._count_denial(tx, order, asked_at))
             return Settled(order=order, snapshot=None, denied_for_good=denied_for_good)
         booked = self.book(snapshot)
         if booked is not None and booked.exchange_order_id and _has_to_go(booked):
             self._broker.cancel(booked.exchange_order_id)
         return Settled(order=booked or order, snapshot=snapshot, denied_for_good=False)
 
-    def _count_denial(self, tx: Transaction, seen: Order) -> bool:
+    def _count_denial(self, tx: Transaction, seen: Order, asked_at: datetime) -> bool:
         """Note that the exchange denies knowing an order; True once that is evidence (F20).
 
-        It is after the quiet period, twice. An order that was ever acknowledged is never given up.
+        It is after the quiet period, twice, by when it was asked: the answer may have been waited for, or
+        this process stopped, while the order arrived. One that was ever acknowledged is never given up.
         """
         tx.cycle(seen.cycle_id)
         order = next(each for each in tx.orders(seen.cycle_id) if each.id == seen.id)
-        now = self._clock.now()
-        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:
+        if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:
             return False
         if order.not_found_at is None:
-            tx.expire_attempts(order.id, now - self._quiet)
-            tx.update_order(replace(order, not_found_at=now))
+            tx.expire_attempts(order.id, asked_at - self._quiet)
+            tx.update_order(replace(order, not_found_at=asked_at))
             return False
-        return now - order.not_found_at >= self._quiet / 4
+        return asked_at - order.not_found_at >= self._quiet / 4
 
     def claim_resend(self, order: Order) -> int | None:
         """Write down another attempt at an order that provably never arrived: same id, same order.

@@ -13,6 +13,7 @@ from dca.model import GIVEN_UP_STATES, Asset, Control, LockKind, Order, OrderSta
 from dca.ports import Transaction
 from dca.trader import Trader
 
+LONGEST_LOCK = timedelta(days=365)
 LOOK_BACK = timedelta(days=2)
 """How far back orders are compared; from a lock on, if there is one."""
 MOST_ASKED = 10
@@ -106,7 +107,7 @@ class Listings:
 def _look_back(now: datetime, assets: Sequence[Asset]) -> datetime:
     """A lock must not end because the order behind it has grown old."""
     locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
-    return min([now, *locks]) - LOOK_BACK
+    return max(min([now, *locks]), now - LONGEST_LOCK) - LOOK_BACK
 
 
 def _is_late(order: Order, snapshot: Snapshot) -> bool:

@@ -253,6 +253,12 @@ def _mode_of(path: Path) -> int | None:
         raise SettingsProblem([f"{path} cannot be read: {error.strerror}"]) from error
 
 
+def _least_quiet(venue: Venue) -> str:
+    """Seconds. Giving an order up rests on it: it has to be longer than a request may be under way and than
+    the exchange needs to show an order that it took (faults.md D.1). A local exchange is quick."""
+    return "1" if venue is Venue.LOCAL else "60"
+
+
 def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
     """Settings from names and texts.
 
@@ -273,7 +279,7 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
         gone_seconds=float(read.number("GONE_SECONDS", "30", least="1", most="200")),
         cancel_foreign_orders=read.switch("CANCEL_FOREIGN_ORDERS"),
         stale_order_limit=_span(read, "STALE_ORDER_MINUTES", "5", seconds=60, least="0.01"),
-        quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least="1"),
+        quiet_period=_span(read, "QUIET_SECONDS", "120", seconds=1, least=_least_quiet(exchange.venue)),
         max_quote_age_seconds=read.number("MAX_QUOTE_AGE_SECONDS", "15", least="1", most="300"),
         max_spread_percent=read.number("MAX_SPREAD_PERCENT", "2", least="0.01", most="50"),
         fuse=Fuse(

@@ -182,15 +182,7 @@ class Trader:
             limit=order.limit_price,
             why=reason,
         )
-        if self._clock.monotonic() - started > SEND_WITHIN_SECONDS:
-            warn(
-                "order",
-                f"not sent {order.client_order_id}",
-                symbol=order.symbol,
-                why="the claim took too long",
-            )
-            return
-        self._send(order, 1)
+        self._send(order, 1, started)
 
     def _claim(
         self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
@@ -298,8 +290,13 @@ class Trader:
             last_sent_at=now,
         )
 
-    def _send(self, order: Order, attempt: int) -> None:
-        """POST a claimed order and book the answer. No answer leaves it in flight: settling asks."""
+    def _send(self, order: Order, attempt: int, claiming_since: float) -> None:
+        """POST a claimed order and book the answer. No answer leaves it in flight: settling asks. One that
+        was not claimed a moment ago may have been given up meanwhile."""
+        if self._clock.monotonic() - claiming_since > SEND_WITHIN_SECONDS:
+            what, why = f"not sent {order.client_order_id}", "the claim took too long"
+            warn("order", what, symbol=order.symbol, why=why)
+            return
         match self._broker.submit(order):
             case Accepted(snapshot=snapshot):
                 self.books.book(snapshot, attempt)
@@ -326,12 +323,13 @@ class Trader:
         """
         settled = self.books.settle(order)
         if settled.denied_for_good:
+            started = self._clock.monotonic()
             attempt = self._claim_resend(order) if self._still_wanted(order) else None
             if attempt is None:
                 self.books.give_up(order)
             else:
                 fact("order", f"sending again {order.client_order_id}", symbol=order.symbol, attempt=attempt)
-                self._send(order, attempt)
+                self._send(order, attempt, started)
         return settled
 
     def _claim_resend(self, order: Order) -> int | None:

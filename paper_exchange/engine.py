@@ -68,6 +68,7 @@ class Engine:
         self.pairs = all_pairs()
         self.quotes: dict[str, Quote] = {}
         self.orders: dict[str, Order] = {}
+        self._open: dict[str, Order] = {}
         self.by_client_id: dict[str, Order] = {}
         self.executions: list[Execution] = []
         self.activities: list[Json] = []
@@ -104,7 +105,9 @@ class Engine:
         return wire.order(order, self.pairs[order.symbol].id)
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
-        return [o for o in self.orders.values() if o.is_open and symbol in (None, o.symbol)]
+        for order in [each for each in self._open.values() if not each.is_open]:
+            del self._open[order.id]
+        return [order for order in self._open.values() if symbol in (None, order.symbol)]
 
     def held(self, symbol: str) -> Decimal:
         return self.account.coins.get(symbol, ZERO)
@@ -179,7 +182,7 @@ class Engine:
             manual=manual,
             work_at=self.now + self._latency,
         )
-        self.orders[order.id] = order
+        self.orders[order.id] = self._open[order.id] = order
         self.by_client_id[client_id] = order
         self._tell(order, "pending_new")
         return order

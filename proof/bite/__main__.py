@@ -12,22 +12,25 @@ from launcher.output import SetUpProblem
 from proof.bite import report
 from proof.bite.catalogue import FAULTS, sample, seed_of
 from proof.bite.fault import Fault, problem
-from proof.bite.judging import Outcome, needed
+from proof.bite.judging import Outcome
 from proof.bite.layers import ALL, TESTS, layers_of
 from proof.bite.runner import CleanTreeIsRed, benches, clean_runs, outcomes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FINE, FOUND, USAGE = 0, 1, 2
+FINE, FOUND, USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if every planted fault was caught, 1 if one survived or nothing could be judged, 2 usage."""
     given = _parser().parse_args(arguments)
     console = report.console()
-    faults, wanted = _chosen(given), _wanted(given)
+    wanted = _wanted(given)
+    faults = [fault for fault in _chosen(given) if layers_of(fault, wanted)]
     if not faults or not wanted <= ALL:
-        what = f"no fault {given.only}" if not faults else f"no layer {', '.join(sorted(wanted - ALL))}"
-        print(f"bite: there is {what}; --list shows the faults", file=sys.stderr)
+        what = (
+            f"layer {', '.join(sorted(wanted - ALL))}" if not wanted <= ALL else "such fault, or none for it"
+        )
+        print(f"bite: there is no {what}; --list shows the faults, --help the layers", file=sys.stderr)
         return USAGE
     if given.list:
         report.listed(console, faults)
@@ -46,35 +49,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(str(error), markup=False, soft_wrap=True)
     except SetUpProblem as error:
         print(f"bite: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nbite: stopped", file=sys.stderr)
+        return STOPPED
     return FOUND
 
 
 def _bite(console: Console, faults: Sequence[Fault], wanted: frozenset[str], *, jobs: int) -> int:
     began = time.monotonic()
-    done: list[tuple[Outcome, bool]] = []
+    done: list[Outcome] = []
     with benches(ROOT, jobs) as at:
         clean = clean_runs(at, faults, wanted)
-        seconds = time.monotonic() - began
         tests = {test for fault in faults for test in fault.tests} if TESTS in wanted else set()
         others = sorted({layer.name for layer in clean} - {TESTS})
         what = ", ".join(filter(None, (f"{len(tests)} tests or files of tests" if tests else "", *others)))
-        console.print(f"the clean tree is green: {what} ({seconds:.0f} s)")
+        console.print(f"the clean tree is green: {what} ({time.monotonic() - began:.0f} s)")
         for outcome in outcomes(at, faults, wanted, clean):
-            is_caught = outcome.is_caught(needed(outcome.fault, layers_of(outcome.fault, wanted)))
-            done.append((outcome, is_caught))
-            report.progress(console, outcome, is_caught, len(done), len(faults))
+            done.append(outcome)
+            report.progress(console, outcome, len(done), len(faults))
     console.print()
     order = {fault.name: number for number, fault in enumerate(FAULTS)}
-    done.sort(key=lambda each: order[each[0].fault.name])
+    done.sort(key=lambda outcome: order[outcome.fault.name])
     report.table(console, done)
-    lost = [outcome for outcome, is_caught in done if not is_caught]
-    report.survivors(console, lost, ROOT)
-    tops = [outcome for outcome, _ in done if outcome.fault.is_top]
+    lost = [outcome for outcome in done if not outcome.is_caught]
+    report.survivors(console, lost)
+    tops = [outcome for outcome in done if outcome.fault.is_top]
     twice = sum(len(outcome.caught_by) > 1 for outcome in tops)
-    seconds = time.monotonic() - began
     console.print(
-        f"\nbite: {len(done) - len(lost)} of {len(done)} faults caught, "
-        f"{twice} of the {len(tops)} worst by two layers, {len(lost)} survived; {seconds:.0f} s"
+        f"\nbite: {len(done) - len(lost)} of {len(done)} faults caught, {twice} of the {len(tops)} worst "
+        f"by two layers, {len(lost)} survived; {time.monotonic() - began:.0f} s"
     )
     return FOUND if lost else FINE
 

@@ -51,6 +51,7 @@ class Bench:
         self._server = PrivateServer(folder / "db", options=FAST)
         self._password = secrets.token_hex(16)
         self._planted = 0
+        self._running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Raises:
@@ -61,6 +62,12 @@ class Bench:
 
     def stop(self) -> None:
         self._server.stop()
+
+    def halt(self) -> None:
+        """End what is run now, if anything is, from another thread."""
+        if self._running is not None and self._running.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._running.pid, signal.SIGKILL)
 
     @contextmanager
     def with_fault(self, fault: Fault) -> Iterator[None]:
@@ -96,6 +103,7 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self._running = process
             code = _end_of(process, layer, output)
         text = _text(output)
         return Run(layer=layer, code=code, seconds=time.monotonic() - began, output=text)

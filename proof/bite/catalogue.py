@@ -43,7 +43,6 @@ def sample(count: int, seed: int) -> list[Fault]:
     """So many different ones, spread over the files as far as it goes."""
     order = list(FAULTS)
     random.Random(seed).shuffle(order)  # noqa: S311 - a choice that can be repeated, no secret
-    seen: set[str] = set()
-    first = [fault for fault in order if not (fault.file in seen or seen.add(fault.file))]  # type: ignore[func-returns-value]
+    first = {fault.file: fault for fault in reversed(order)}.values()
     rest = [fault for fault in order if fault not in first]
     return [*first, *rest][:count]

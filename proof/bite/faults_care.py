@@ -15,7 +15,6 @@ FAULTS = (
         new="*unknown.foreign]\n",
         costs="the user's own orders are gone",
         tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
-        also=("prove", "sweep", "crash"),
     ),
     Fault(
         name="everything-of-ours-is-an-orphan",
@@ -96,7 +95,6 @@ FAULTS = (
         "                else:\n                    self._lock(seen.asset, caretaking.breaks(seen))\n",
         costs="a position that lags behind ends a cycle that holds coins; the next one buys again",
         tests=("tests/test_caretakers.py::test_a_position_that_is_gone_once_is_not_gone",),
-        also=("prove", "sweep"),
     ),
     Fault(
         name="gone-at-the-second-look-is-gone",

@@ -111,6 +111,11 @@ FAULTS = (
         new="        quantity=max(bought - sold, ZERO),\n",
         costs="sells more than is held",
         tests=OF_LEDGER,
+        also=(
+            "prove",
+            "crash",
+            "sweep",
+        ),
     ),
     Fault(
         name="average-rounded-down",
@@ -262,6 +267,11 @@ FAULTS = (
         new="",
         costs="the asset never trades again",
         tests=("tests/test_races.py::test_a_whole_cycle",),
+        also=(
+            "prove",
+            "crash",
+            "sweep",
+        ),
     ),
     Fault(
         name="sold-and-no-cooldown",

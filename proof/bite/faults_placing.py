@@ -24,7 +24,7 @@ FAULTS = (
         new="            if written is not None:\n"
         "                self._broker.submit(written[0])\n"
         "            return written\n\n        try:",
-        more=(("        self._send(order, 1)\n", "        self.books.settle(order)\n"),),
+        more=(("        self._send(order, 1, started)\n", "        self.books.settle(order)\n"),),
         costs="a crash before the commit leaves an order that nobody remembers",
         tests=("tests/test_races.py::test_F02_crash_around_the_post",),
         also=("crash", "prove", "sweep"),
@@ -132,7 +132,7 @@ FAULTS = (
         name="sent-however-late",
         number="F22",
         file=TRADER,
-        old="        if self._clock.monotonic() - started > SEND_WITHIN_SECONDS:\n",
+        old="        if self._clock.monotonic() - claiming_since > SEND_WITHIN_SECONDS:\n",
         new="        if False:\n",
         costs="a process that slept sends an order that another has given up meanwhile",
         tests=("tests/proof/test_faults_trading.py::test_F22_a_claim_that_took_too_long_is_not_sent",),
@@ -184,6 +184,11 @@ FAULTS = (
         new="",
         costs="the next quote decides the same again",
         tests=("tests/test_races.py::test_a_whole_cycle",),
+        also=(
+            "prove",
+            "crash",
+            "sweep",
+        ),
     ),
     Fault(
         name="price-of-a-sale-not-confirmed",

@@ -37,7 +37,7 @@ FAULTS = (
         name="no-quiet-period",
         number="F20",
         file=BOOKS,
-        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
+        old="        if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:\n",
         new="        if order.state is not OrderState.SENT:\n",
         costs="an order that is on its way is given up, and another one placed",
         tests=("tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",),
@@ -46,12 +46,12 @@ FAULTS = (
         name="not-found-is-final",
         number="F20",
         file=BOOKS,
-        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
+        old="        if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:\n",
         new="        if order.state is not OrderState.SENT:\n",
         more=(
             (
-                "            tx.update_order(replace(order, not_found_at=now))\n            return False\n",
-                "            tx.update_order(replace(order, not_found_at=now))\n            return True\n",
+                "not_found_at=asked_at))\n            return False\n",
+                "not_found_at=asked_at))\n            return True\n",
             ),
         ),
         costs="an order that is on its way is given up, and another one placed",
@@ -62,8 +62,8 @@ FAULTS = (
         name="one-denial-is-enough",
         number="F20",
         file=BOOKS,
-        old="            tx.update_order(replace(order, not_found_at=now))\n            return False\n",
-        new="            tx.update_order(replace(order, not_found_at=now))\n            return True\n",
+        old="            tx.update_order(replace(order, not_found_at=asked_at))\n            return False\n",
+        new="            tx.update_order(replace(order, not_found_at=asked_at))\n            return True\n",
         costs="a list that lags behind gives up a living order",
         tests=(
             "tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
@@ -74,7 +74,7 @@ FAULTS = (
         name="second-denial-at-once",
         number="F20",
         file=BOOKS,
-        old="        return now - order.not_found_at >= self._quiet / 4\n",
+        old="        return asked_at - order.not_found_at >= self._quiet / 4\n",
         new="        return True\n",
         costs="two looks in the same second are one look",
         tests=("tests/proof/test_bitten.py::test_two_denials_in_one_second_are_one",),
@@ -83,8 +83,8 @@ FAULTS = (
         name="acknowledged-order-given-up",
         number="F23",
         file=BOOKS,
-        old="        if order.state is not OrderState.SENT or now - order.last_sent_at < self._quiet:\n",
-        new="        if now - order.last_sent_at < self._quiet:\n",
+        old="        if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:\n",
+        new="        if asked_at - order.last_sent_at < self._quiet:\n",
         more=(
             (
                 "            if current.state is not OrderState.SENT or current.not_found_at is None:\n"
@@ -99,9 +99,9 @@ FAULTS = (
         name="new-id-on-retry",
         number="F21",
         file=TRADER,
-        old="                self._send(order, attempt)\n",
+        old="                self._send(order, attempt, started)\n",
         new='                again = f"{order.client_order_id}-{attempt}"\n'
-        "                self._send(replace(order, client_order_id=again), attempt)\n",
+        "                self._send(replace(order, client_order_id=again), attempt, started)\n",
         costs="both requests arrive: two orders for one intent",
         tests=(
             "tests/test_races_settling.py::test_F20_an_order_that_never_arrived_is_sent_again_under_its_id",
@@ -293,7 +293,6 @@ FAULTS = (
         tests=(
             "tests/proof/test_bitten.py::test_F04_F11_every_order_is_asked_for_again_and_again_whoever_placed_it",
         ),
-        also=("prove", "sweep"),
     ),
     Fault(
         name="reconnected-and-not-settled",

@@ -16,6 +16,10 @@ FAULTS = (
         new="    if False:\n",
         costs="trades on prices of minutes ago",
         tests=TESTS,
+        also=(
+            "prove",
+            "sweep",
+        ),
     ),
     Fault(
         name="quote-from-the-future",

@@ -45,10 +45,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a fault."""
+    """What became of a fault. `needed`: by how many layers it has to be caught; `diff`: what was changed."""
 
     fault: Fault
     findings: tuple[Finding, ...]
+    needed: int
+    diff: str = ""
 
     @property
     def caught_by(self) -> list[Finding]:
@@ -58,8 +60,9 @@ class Outcome:
     def seconds(self) -> float:
         return sum(finding.seconds for finding in self.findings)
 
-    def is_caught(self, needed: int) -> bool:
-        return len(self.caught_by) >= needed
+    @property
+    def is_caught(self) -> bool:
+        return len(self.caught_by) >= self.needed
 
 
 def needed(fault: Fault, layers: Sequence[Layer]) -> int:

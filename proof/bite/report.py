@@ -1,13 +1,12 @@
 """What a person sees of it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from proof.bite.fault import Fault, diff
+from proof.bite.fault import Fault
 from proof.bite.judging import LAYERS_OF_THE_WORST, Finding, Outcome, Verdict
 
 WIDTH = 100
@@ -33,10 +32,10 @@ def listed(console: Console, faults: Sequence[Fault]) -> None:
     console.print(f"{len(faults)} faults; {tops} (*) have to be caught by {LAYERS_OF_THE_WORST} layers")
 
 
-def progress(console: Console, outcome: Outcome, is_caught: bool, number: int, of: int) -> None:
+def progress(console: Console, outcome: Outcome, number: int, of: int) -> None:
     how = "; ".join(_shown(each) for each in outcome.findings)
-    word = "caught  " if is_caught else "SURVIVED"
-    style = "" if is_caught else "bold red"
+    word = "caught  " if outcome.is_caught else "SURVIVED"
+    style = "" if outcome.is_caught else "bold red"
     line = f"{number:>3}/{of} {word} {outcome.fault.number:<4} {outcome.fault.name}: {how}"
     console.print(escape(line), style=style, no_wrap=True, overflow="ellipsis", crop=True)
 
@@ -47,16 +46,16 @@ def _shown(found: Finding) -> str:
     return f"{found.layer} {found.where or found.verdict.value}"
 
 
-def table(console: Console, outcomes: Sequence[tuple[Outcome, bool]]) -> None:
+def table(console: Console, outcomes: Sequence[Outcome]) -> None:
     shown = Table(box=None, pad_edge=False)
     shown.add_column("fault", overflow="fold")
     shown.add_column("F")
     shown.add_column("caught by", overflow="fold")
     shown.add_column("s", justify="right")
-    for outcome, is_caught in outcomes:
+    for outcome in outcomes:
         by = ", ".join(f"{each.layer}: {_short(each.where)}" for each in outcome.caught_by) or "nothing"
         star = " *" if outcome.fault.is_top else ""
-        style = "" if is_caught else "bold red"
+        style = "" if outcome.is_caught else "bold red"
         name, number = f"{outcome.fault.name}{star}", outcome.fault.number
         shown.add_row(name, number, escape(by), f"{outcome.seconds:.1f}", style=style)
     console.print(shown)
@@ -64,15 +63,15 @@ def table(console: Console, outcomes: Sequence[tuple[Outcome, bool]]) -> None:
 
 def _short(where: str) -> str:
     """The test's own name is enough; of a seed, its number and what was violated."""
-    return where.rpartition("/")[2] if "::" in where else where[:LONGEST_SHOWN]
+    return where.partition("[")[0].rpartition("/")[2] if "::" in where else where[:LONGEST_SHOWN]
 
 
-def survivors(console: Console, outcomes: Sequence[Outcome], root: Path) -> None:
+def survivors(console: Console, outcomes: Sequence[Outcome]) -> None:
     """Each with what was changed and the command that does it again."""
     for outcome in outcomes:
         fault = outcome.fault
         console.print(f"\nSURVIVED: {fault.name} ({fault.number}): {escape(fault.costs)}", style="bold")
         for found in outcome.findings:
             console.print(f"  {escape(_shown(found))}")
-        console.print(escape(diff(fault, root)), soft_wrap=True)
+        console.print(escape(outcome.diff), soft_wrap=True)
         console.print(f"again:  ./bot bite --only {fault.name}")

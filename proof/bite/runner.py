@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from proof.bite.bench import Bench, copy_tree
-from proof.bite.fault import Fault
+from proof.bite.fault import Fault, diff
 from proof.bite.judging import Finding, Outcome, Run, Verdict, finding, needed
 from proof.bite.layers import TESTS, Layer, clean_tests, durations, layers_of, seconds_of
 
@@ -46,6 +46,7 @@ class Benches:
 
     def __init__(self, made: Sequence[Bench]) -> None:
         self._free: queue.SimpleQueue[Bench] = queue.SimpleQueue()
+        self._made = made
         self.count = len(made)
         for bench in made:
             self._free.put(bench)
@@ -68,6 +69,8 @@ class Benches:
             finally:
                 for each in waiting:
                     each.cancel()
+                for bench in self._made:  # at Ctrl-C nobody waits for what is run just now
+                    bench.halt()
 
 
 def clean_runs(at: Benches, faults: Sequence[Fault], wanted: frozenset[str]) -> dict[Layer, float]:
@@ -113,13 +116,14 @@ def outcomes(
 def _outcome(bench: Bench, fault: Fault, wanted: frozenset[str], clean: dict[Layer, float]) -> Outcome:
     """The quickest layer first; no further one than is needed to be sure."""
     layers = layers_of(fault, wanted)
+    least = needed(fault, layers)
     found: list[Finding] = []
     with bench.with_fault(fault):
         for layer in layers:
             found.append(finding(bench.run(layer), clean[layer]))
-            if sum(each.verdict is Verdict.CAUGHT for each in found) >= needed(fault, layers):
+            if sum(each.verdict is Verdict.CAUGHT for each in found) >= least:
                 break
-    return Outcome(fault=fault, findings=tuple(found))
+    return Outcome(fault=fault, findings=tuple(found), needed=least, diff=diff(fault, bench.tree))
 
 
 def _told(run: Run) -> str:

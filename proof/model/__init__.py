@@ -45,10 +45,10 @@ rests on A2, A3 and the deadline before sending, and on nothing else: without it
 needed as long as nothing is refused; a 403 that counts as final after an older attempt has expired rests on
 A3 again (no-void-403).
 
-Where dca lacks a guard (2026-11-21), which only matters if a process stands still for longer than QUIET in
-the wrong place: a denial counts by the time of its booking (variant stale-denial), and an order that is sent
-again has no deadline (variant late-resend). With both, or if only main_app gave orders up, stalls do no harm
-(variants stalls, main-gives-up). rules.DCA says what the code has; it is to be changed with it.
+A process that stands still for longer than QUIET in the wrong place is a fault of its own (variant stalls).
+Two guards are for it alone, and the model found dca without them: a denial counts by when it was asked
+(broken: stale-denial), and an order that is sent again has a deadline (broken: late-resend). rules.DCA says
+what the code has; it is to be changed with it.
 
 Not in the model: several assets, prices, fees, real time, people, a second caretaker at the same time.
 """

@@ -47,8 +47,8 @@ class Protocol:
     """False: an order is sent again however long after that was written down."""
 
 
-DCA = Protocol(denial_counts_from_asking=False, deadline_before_resend=False)
-"""The protocol as dca has it. Where it lacks a guard, the package's docstring tells."""
+DCA = Protocol()
+"""The protocol as dca has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

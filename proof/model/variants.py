@@ -201,13 +201,13 @@ BROKEN = (
     ),
     _broken(
         "late-resend",
-        "no deadline before an order is sent again (dca)",
+        "no deadline before an order is sent again",
         Rules(budget=Budget(losses=1, timeouts=1, stalls=1), protocol=Protocol(deadline_before_resend=False)),
         reduces=True,
     ),
     _broken(
         "stale-denial",
-        "a 404 counts from its booking, not its asking (dca)",
+        "a 404 counts from its booking, not its asking",
         Rules(budget=Budget(timeouts=1, stalls=2), protocol=Protocol(denial_counts_from_asking=False)),
     ),
 )

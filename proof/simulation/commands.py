@@ -1,19 +1,29 @@
 """What ./bot prove does with its options."""
 
 import multiprocessing
+import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
 from rich.console import Console
 
+from dca.settings import DatabaseSettings
+from launcher.output import SetUpProblem
 from proof.simulation import enumeration, reach, shrink
 from proof.simulation.enumeration import Case
+from proof.simulation.mysql import MySqlDatabase
+from proof.simulation.oracle import Oracle
 from proof.simulation.plan import Step, draw
 from proof.simulation.run import Outcome, run_seed, world_of
+from proof.simulation.servers import databases
+from proof.simulation.stores import MemoryDatabase
+from proof.simulation.weather import Weather
 from proof.simulation.world import quiet_logging
 
 T = TypeVar("T")
@@ -63,13 +73,41 @@ def run(options: Options) -> int:
     console = Console(width=110, highlight=False, soft_wrap=True)
     quiet_logging()
     try:
-        if options.seed is not None:
-            return _one_seed(options, console)
-        if options.at is not None:
-            return _one_case(options, console)
+        with databases() if options.mysql else nullcontext() as made:
+            _server.append(made)
+            return _chosen_work(options, console)
     except ValueError as error:
         console.print(f"prove: {error}", markup=False)
         return USAGE
+    except SetUpProblem as error:
+        console.print(f"prove: {error}", markup=False)
+        return FOUND
+
+
+_server: list[Callable[[], DatabaseSettings] | None] = []
+"""Makes this process's database, once there is a server; forked processes inherit it."""
+_mine: dict[int, DatabaseSettings] = {}
+"""The database that each process made, by its pid."""
+
+
+def _database(weather: Weather, rng: random.Random, oracle: Oracle) -> MemoryDatabase | MySqlDatabase:
+    """The tables of a run: in memory, or on the server."""
+    make = _server[-1] if _server else None
+    if make is None:
+        return MemoryDatabase(weather, rng, oracle)
+    if os.getpid() not in _mine:
+        _mine[os.getpid()] = make()
+    return MySqlDatabase(_mine[os.getpid()], weather, rng, oracle)
+
+
+def _chosen_work(options: Options, console: Console) -> int:
+    """Raises:
+    ValueError: a case that is none.
+    """
+    if options.seed is not None:
+        return _one_seed(options, console)
+    if options.at is not None:
+        return _one_case(options, console)
     if options.crash_points or options.pairs or options.sweep:
         return _places(options, console)
     return _many_seeds(options, console)
@@ -159,7 +197,7 @@ def _spread(
         results: Iterable[R] = map(work, items)
         pool = None
     else:
-        pool = multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=200)
+        pool = multiprocessing.get_context("fork").Pool(jobs)
         results = pool.imap_unordered(work, _paced(items, pool), chunksize=2)
     try:
         for result in results:
@@ -183,14 +221,14 @@ def _paced(items: Iterable[T], pool: Any) -> Iterator[T]:
 
 def _seed_outcome(seed: int) -> Outcome:
     quiet_logging()
-    outcome = run_seed(seed)
+    outcome = run_seed(seed, None, _database)
     outcome.lines = []
     return outcome
 
 
 def _case_outcome(case: Case) -> tuple[Case, str]:
     quiet_logging()
-    passed = enumeration.run_case(case)
+    passed = enumeration.run_case(case, _database)
     return case, str(passed.violations[0]) if passed.violations else ""
 
 
@@ -201,9 +239,9 @@ def _one_seed(options: Options, console: Console) -> int:
     assert options.seed is not None
     seed = options.seed
     steps = _chosen(seed, options.steps)
-    outcome = run_seed(seed, steps)
+    outcome = run_seed(seed, steps, _database)
     if options.minimise and outcome.violations:
-        outcome = shrink.shrink(outcome, lambda fewer: run_seed(seed, fewer))
+        outcome = shrink.shrink(outcome, lambda fewer: run_seed(seed, fewer, _database))
     for line in outcome.lines[-options.log :] if options.log else []:
         console.print(line, markup=False)
     numbered = _all_steps(seed)
@@ -241,7 +279,7 @@ def _chosen(seed: int, numbers: str | None) -> list[Step]:
 def _one_case(options: Options, console: Console) -> int:
     assert options.at is not None
     case = Case.parse(options.at)
-    passed = enumeration.run_case(case)
+    passed = enumeration.run_case(case, _database)
     for line in passed.lines[-options.log :] if options.log else []:
         console.print(line, markup=False)
     for violation in passed.violations:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -172,11 +173,11 @@ def test_what_a_run_says(code: int | None, clean_seconds: float, verdict: Verdic
 def test_the_worst_need_two_layers_where_two_are_run() -> None:
     caught = Finding(layer=TESTS, verdict=Verdict.CAUGHT, where="", seconds=1.0)
     missed = Finding(layer="prove", verdict=Verdict.MISSED, where="", seconds=2.0)
-    outcome = Outcome(fault=TOY, findings=(caught, missed))
-    both, one = layers.layers_of(TOY, ALL), layers.layers_of(TOY, frozenset({TESTS}))
-    assert not outcome.is_caught(judging.needed(TOY, both))
-    assert outcome.is_caught(judging.needed(TOY, one))
-    assert outcome.seconds == 3.0
+    needed = [judging.needed(TOY, layers.layers_of(TOY, wanted)) for wanted in (ALL, frozenset({TESTS}))]
+    assert needed == [2, 1]
+    both, one = (Outcome(fault=TOY, findings=(caught, missed), needed=each) for each in needed)
+    assert not both.is_caught and one.is_caught
+    assert both.seconds == 3.0
 
 
 def test_seconds_are_read_from_what_pytest_says() -> None:
@@ -235,6 +236,8 @@ def test_layers_are_asked_until_two_have_noticed(
     (outcome,) = runner.outcomes(at, [TOY], ALL, clean)
     assert bench.asked[3:] == asked
     assert [each.layer for each in outcome.caught_by] == caught_by
+    assert outcome.is_caught == (len(caught_by) == 2)
+    assert outcome.diff.splitlines()[-2:] == ["-x = 1", "+x = 2"]
     assert (bench.tree / "toy.py").read_text() == "x = 1\n"
 
 
@@ -259,6 +262,21 @@ def test_a_layer_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) ->
     eventually(lambda: not child.exists() or child.read_text().rpartition(")")[2].split()[0] in "ZX")
 
 
+def test_what_runs_can_be_ended_from_another_thread(tmp_path: Path) -> None:
+    """So Ctrl-C has not to wait for it."""
+    bench = Bench(tmp_path)
+    bench.tree.mkdir()
+    (bench.tree / "stuck.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(600)\n")
+    runs: list[Run] = []
+    stuck = Layer(name="stuck", command=("stuck",), limit_seconds=60.0)
+    thread = threading.Thread(target=lambda: runs.append(bench.run(stuck)))
+    thread.start()
+    eventually(lambda: (tmp_path / "output").is_file() and (tmp_path / "output").read_text())
+    bench.halt()
+    thread.join(30)
+    assert [run.code for run in runs] == [-9]
+
+
 # ---- the command -----------------------------------------------------------------------------------------
 
 
@@ -268,6 +286,8 @@ def test_the_command_lists_and_refuses(capsys: pytest.CaptureFixture[str]) -> No
     assert f"{len(FAULTS)} faults" in out and max(map(len, out.splitlines())) <= 100
     assert main(["--only", "no-such-fault"]) == 2
     assert main(["--only", FAULTS[0].name, "--layers", "prayer"]) == 2
+    not_top = next(fault for fault in FAULTS if not fault.is_top)
+    assert main(["--only", not_top.name, "--layers", "prove"]) == 2, "nothing would be run"
     with pytest.raises(SystemExit) as refused:
         main(["--frobnicate"])
     assert refused.value.code == 2

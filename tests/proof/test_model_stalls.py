@@ -1,4 +1,4 @@
-"""Two counterexamples of the model, in the real code: a process that stands still for longer than QUIET.
+"""Two races that the model found in the code: a process that stands still for longer than QUIET.
 
 The variants stale-denial and late-resend of proof.model. Two processes: main_app, and the checker with a
 trader of its own. What others do meanwhile happens inside the call that takes so long.
@@ -94,9 +94,6 @@ def two(database: DatabaseSettings) -> Iterator[Two]:
     rig.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a denial counts by the time of its booking (Bookkeeper._count_denial)"
-)
 def test_a_denial_counts_by_the_time_at_which_was_asked(two: Two) -> None:
     """Both asked while the POST was under way, and both stood still before they booked the 404."""
     rig, order = two.rig, two.order()
@@ -118,7 +115,6 @@ def test_a_denial_counts_by_the_time_at_which_was_asked(two: Two) -> None:
     assert "two open orders" not in rig.violations()
 
 
-@pytest.mark.xfail(strict=True, reason="an order that is sent again has no deadline (Trader.settle)")
 def test_an_order_that_is_sent_again_goes_out_at_once_or_not_at_all(two: Two) -> None:
     """main_app stands still between writing the second attempt down and sending it."""
     rig, order = two.rig, two.order()

@@ -55,6 +55,6 @@ def test_what_is_installed_is_what_is_pinned_and_all_of_it() -> None:
 
 
 def test_pip_is_told_to_take_nothing_without_a_hash_and_to_build_nothing() -> None:
-    """A source package runs a program of its own when it is built, with tools that no hash has vouched for."""
+    """A source package runs programs when it is built, with tools that no hash has vouched for."""
     source = (ROOT / "launcher" / "environment.py").read_text()
     assert '"--require-hashes"' in source and '"--only-binary=:all:"' in source
