@@ -40,6 +40,8 @@ _SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION innodb_lock_wait_timeout = 5",
     "SET SESSION lock_wait_timeout = 10",
+    # A client that fell silent inside a transaction must not keep its rows locked for hours.
+    "SET SESSION wait_timeout = 60",
     # Strict whatever the server's default is: a value that does not fit is an error, not a guess.
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
 )
@@ -269,7 +271,7 @@ class Store:
         try:
             cursor.execute("START TRANSACTION")
             result = work(Transaction(cursor))
-            connection.commit()
+            cursor.execute("COMMIT")  # the C extension's commit() raises errors of its own class (2013)
             finished = True
             return result
         finally:

@@ -104,6 +104,27 @@ def test_a_killed_connection_is_replaced(ready: Store, server: Server) -> None:
     assert ready.transaction(lambda tx: tx._rows("SELECT CONNECTION_ID() AS id"))[0]["id"] != number
 
 
+def test_a_connection_killed_just_before_the_commit_reruns_the_whole(ready: Store, server: Server) -> None:
+    """The connector's own commit() raises an error that is none of mysql.connector's (found by chaos)."""
+    runs: list[int] = []
+
+    def work(tx: Transaction) -> int:
+        remarked = replace(_live(tx), problem=f"run {len(runs) + 1}")
+        tx.update_cycle(remarked)
+        runs.append(remarked.version)
+        if len(runs) == 1:
+            Kill(server)(tx)
+        return len(runs)
+
+    assert ready.transaction(work) == 2 and runs[0] == runs[1]
+    assert cycle_of(ready).problem == "run 2"
+
+
+def test_a_silent_client_keeps_no_row_locked_for_long(ready: Store) -> None:
+    (row,) = ready.transaction(lambda tx: tx._rows("SELECT @@session.wait_timeout AS seconds"))
+    assert row["seconds"] == 60
+
+
 def test_a_connection_killed_in_the_middle_reruns_the_whole(ready: Store, server: Server) -> None:
     runs: list[int] = []
 

@@ -23,6 +23,7 @@ class Fault:
     tests: tuple[str, ...]
     more: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
+    hangs: bool = False
 
     @property
     def is_top(self) -> bool:

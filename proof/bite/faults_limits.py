@@ -134,6 +134,7 @@ FAULTS = (
         new="        assert deadline.POOLS\n",
         costs="a byte now and then holds a worker for ever: nothing is sold",
         tests=("tests/test_deadline.py::test_F15_a_server_that_trickles_is_not_listened_to_for_ever",),
+        hangs=True,
     ),
     Fault(
         name="stream-follows-redirects",

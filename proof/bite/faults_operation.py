@@ -18,7 +18,7 @@ FAULTS = (
         old="        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         new="        file.flush()\n",
         costs="two of every script at once",
-        tests=("tests/test_jobs.py::test_F63_ten_at_once_are_one",),
+        tests=("tests/proof/test_bitten_outside.py::test_F08_F63_a_lock_is_held_by_one",),
     ),
     Fault(
         name="a-dead-thread-is-not-noticed",
@@ -162,6 +162,7 @@ FAULTS = (
         new="    thread.join()\n",
         costs="a mail server that hangs holds the watchdog",
         tests=("tests/test_alerts.py::test_F66_a_server_that_hangs_costs_the_limit_and_no_more",),
+        hangs=True,
     ),
     Fault(
         name="mail-without-encryption",

@@ -62,8 +62,8 @@ FAULTS = (
         name="one-denial-is-enough",
         number="F20",
         file=BOOKS,
-        old="            tx.update_order(replace(order, not_found_at=asked_at))\n            return False\n",
-        new="            tx.update_order(replace(order, not_found_at=asked_at))\n            return True\n",
+        old="not_found_at=asked_at))\n            return False\n",
+        new="not_found_at=asked_at))\n            return True\n",
         costs="a list that lags behind gives up a living order",
         tests=(
             "tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",

@@ -42,7 +42,7 @@ ALL = frozenset({TESTS, *WHOLE})
 
 def layers_of(fault: Fault, wanted: frozenset[str]) -> list[Layer]:
     """What is run for a fault, the quickest first; only layers that are wanted."""
-    found = [Layer(name=TESTS, command=(*_PYTEST, *fault.tests), limit_seconds=240)]
+    found = [Layer(name=TESTS, command=(*_PYTEST, *fault.tests), limit_seconds=120)]
     found += [WHOLE[name] for name in fault.also]
     return [layer for layer in found if layer.name in wanted]
 

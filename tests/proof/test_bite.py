@@ -65,7 +65,8 @@ def test_samples_follow_from_the_source_and_are_different() -> None:
     assert len({fault.name for fault in five}) == 5
     assert len({fault.file for fault in five}) == 5
     assert any(sample(5, other) != five for other in range(3))
-    assert sorted(fault.name for fault in sample(1000, seed)) == sorted(fault.name for fault in FAULTS)
+    quick = sorted(fault.name for fault in FAULTS if not fault.hangs)
+    assert sorted(fault.name for fault in sample(1000, seed)) == quick
 
 
 # ---- planting --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dca import feed, start_checks, wire
+from dca import feed, runtime, start_checks, wire
 from dca.broker import IDLE_SECONDS, Broker
 from dca.errors import ExchangeUnavailable, StartRefused
 from dca.failures import LIMIT, Failures
@@ -273,6 +273,16 @@ def test_F45_deaths_over_an_asset_are_counted_from_start_to_start(tmp_path: Path
     for _ in range(LIMIT):
         Failures(tmp_path / "failures.json").note(SYMBOL)
     assert Failures(tmp_path / "failures.json").counts() == {SYMBOL: LIMIT}
+
+
+def test_F08_F63_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    first = runtime._lock(tmp_path / "main_app.lock")
+    assert first is not None
+    assert runtime._lock(tmp_path / "main_app.lock") is None
+    first.close()
+    again = runtime._lock(tmp_path / "main_app.lock")
+    assert again is not None
+    again.close()
 
 
 SCRIPT = f"""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,18 @@ def test_a_sale_by_hand_that_was_accepted_explains_the_difference() -> None:
     }
     book.orders.append(outside)
     assert not {"I06", "I09", "I17", "I30"} & found(book)
+
+
+def test_a_profit_may_only_be_told_too_low_by_the_fee_that_a_sale_was_spared() -> None:
+    cases = (("0.07", "0.06", False), ("0.07", "0.08", True), ("0.07", "-0.02", True), ("0.13", "0.06", True))
+    for fee, too_low, is_caught in cases:
+        book = tell_purposes(Book())
+        sale = next(each for each in book.journal if each["kind"] == "execution" and each["side"] == "sell")
+        truth = Decimal(book.cycles[0]["net_profit"]) + Decimal(sale["fee_usd"]) - Decimal(fee)
+        sale["fee_usd"] = fee
+        book.cycles[0]["net_profit"] = str(truth - Decimal(too_low))
+        told = [each.text for each in checks.at_rest(book.books()) if "net_profit" in each.text]
+        assert bool(told) is is_caught, (fee, too_low, told)
 
 
 def test_an_order_that_was_given_up_and_was_there_is_caught() -> None:
