@@ -202,7 +202,7 @@ class Engine:
             if racing is not None:
                 part = racing.args.get("n")
                 qty = order.remaining if part is None else min(Decimal(str(part)), order.remaining)
-                self._execute(order, qty, order.limit_price or self._price(order), MAKER)
+                self._execute(order, qty, order.limit_price or self._price(order), order.resting_rate)
                 if not order.is_open:
                     return order
             order.status = "pending_cancel"
@@ -249,7 +249,7 @@ class Engine:
                 self._end(order, "canceled")
             order.resting = True
         elif order.resting and order.is_open:
-            self._match(order, MAKER if order.type == "limit" else TAKER)
+            self._match(order, order.resting_rate)
         if order.is_open and order.cancel_at is not None and self.now >= order.cancel_at:
             self._end(order, "canceled")
         if order.is_open and self.now >= order.expires_at:

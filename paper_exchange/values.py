@@ -98,6 +98,11 @@ class Order:
         return self.qty - self.filled_qty
 
     @property
+    def resting_rate(self) -> Decimal:
+        """The fee of a fill that others came for: only a limit order makes liquidity."""
+        return MAKER if self.type == "limit" else TAKER
+
+    @property
     def average(self) -> Decimal | None:
         if not self.filled_qty:
             return None
