@@ -23,14 +23,12 @@ class Acts:
             "rest.down": self._outage,
             "db.down": self._database_down,
             "asset.halt": self._halt,
-            "expire": lambda symbol, _: self._after_advance(world.person.expire(symbol)),
             "ws.down": lambda _, args: self._streams("orders", args, deaf=False),
             "ws.deaf": lambda _, args: self._streams("orders", args, deaf=True),
             "md.down": lambda _, args: self._streams("quotes", args, deaf=False),
             "md.deaf": lambda _, args: self._streams("quotes", args, deaf=True),
             "crash.boundary": self._crash,
             "kill.main_app": lambda *_: self._kill(),
-            "kill.caretaker": lambda *_: self._kill_caretaker(),
             "term.main_app": lambda *_: self._term(),
             "stop.main_app": self._stop,
             "second.main_app": lambda *_: self._second(),
@@ -38,11 +36,11 @@ class Acts:
             "person.edits_asset": lambda symbol, a: world.person.edit_asset(symbol, a["column"], a["value"]),
             "person.edits_cycle": lambda symbol, a: world.person.edit_cycle(symbol, a["column"], a["value"]),
             "person.turns_switch": self._switch,
-            "person.cancels": lambda symbol, _: self._after_advance(world.person.cancel(symbol)),
             "person.sells": lambda symbol, a: self._after_advance(
                 world.person.sell(symbol, Decimal(a["share"]))
             ),
             "person.buys": lambda symbol, _: self._after_advance(world.person.buy(symbol, Decimal(25))),
+            "person.bids": lambda symbol, _: self._after_advance(world.person.bid(symbol, Decimal(25))),
             "person.wants_out": lambda symbol, _: world.person.want_out(symbol, world.hub.now()),
             "market.jump": self._jump,
         }
@@ -70,6 +68,7 @@ class Acts:
         self._undo.clear()
         world.weather.clear()
         world.engine.faults.clear()
+        world.person.withdraw()
         world.exchange.hidden_until.clear()
         world.step_clocks(0.0)
         for order in world.engine.open_orders():
@@ -143,12 +142,6 @@ class Acts:
         living = self._world.living()
         for main in living:
             main.process.die()
-        return bool(living)
-
-    def _kill_caretaker(self) -> bool:
-        living = [process for process in self._world.caretakers.values() if process.alive]
-        for process in living:
-            process.die()
         return bool(living)
 
     def _term(self) -> bool:

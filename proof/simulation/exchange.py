@@ -110,8 +110,21 @@ class Exchange:
             raise
         request["answer"] = 200
         self.witness.accepted(taken)
+        self._befall(taken)
         self.catch_up()
         return taken
+
+    def _befall(self, order: EngineOrder) -> None:
+        """What may happen to a new order before it can fill: a person cancels it, or the venue ends it."""
+        if self.weather.take("person.cancels", order.symbol) is not None:
+            self.hub.after(0.01, lambda: self._cancel_by_hand(order))
+        if self.weather.take("expire", order.symbol) is not None:
+            order.expires_at = self.engine.now
+
+    def _cancel_by_hand(self, order: EngineOrder) -> None:
+        if order.is_open:
+            self.engine.cancel(order.id)
+            self.catch_up()
 
     def written_request(self, method: str, **content: Any) -> dict[str, Any]:
         """A request in the journal, as the REST server writes it."""

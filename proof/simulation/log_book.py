@@ -8,7 +8,7 @@ from proof.simulation.hub import Hub
 from proof.simulation.weather import Weather
 
 _KEPT = 4000
-_SHAPE = re.compile(r"^(?P<tag>\S+) \S+ \S+ (?P<what>[a-z][a-z' ,:-]*[a-z])")
+_SHAPE = re.compile(r"^(?P<tag>\S+) \S+ \S+ (?:[A-Z]+/USD )?(?P<what>[a-z][a-z' ,:-]*[a-z])")
 
 
 class LogBook(logging.Handler):

@@ -15,7 +15,7 @@ from dca.store import Store, Transaction
 from dca.store_rows import outward, value_from
 from proof.simulation.database import INSTALL_ID, Key, Tables
 from proof.simulation.hub import Process
-from proof.simulation.stores import DEADLOCK, DOWN, LOST, SWALLOWED, Listener, lag
+from proof.simulation.stores import DEADLOCK, DOWN, LOST, SLOW, SWALLOWED, Listener, lag
 from proof.simulation.weather import Weather
 
 R = TypeVar("R")
@@ -91,10 +91,12 @@ class MySqlStore:
     ) -> None:
         self._process = process
         self._rng = rng
+        self._weather = weather
         self.inner = _FaultyStore(settings, process, database, weather)
 
     def transaction(self, work: Callable[[AnyTransaction], R]) -> R:
-        self._process.reach("transaction", lag(self._rng))
+        slow = self._weather.take(SLOW)
+        self._process.reach("transaction", lag(self._rng) + (float(slow["seconds"]) if slow else 0.0))
         result = self.inner.transaction(work)
         self._process.pause(lag(self._rng))
         return result

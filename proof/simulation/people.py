@@ -72,20 +72,6 @@ class Person:
         self._database.edit(lambda tx: tx.edit_cycle(cycle.id, {"exit_requested_at": now}))
         return True
 
-    def cancel(self, symbol: str) -> bool:
-        """Cancel the bot's order in the dashboard."""
-        mine = [order for order in self._engine.open_orders(symbol) if not order.manual]
-        for order in mine:
-            self._engine.cancel(order.id)
-        return bool(mine)
-
-    def expire(self, symbol: str) -> bool:
-        """The venue ends an order by itself."""
-        mine = [order for order in self._engine.open_orders(symbol) if not order.manual]
-        for order in mine:
-            order.expires_at = self._engine.now
-        return bool(mine)
-
     def sell(self, symbol: str, share: Decimal) -> bool:
         qty = (self._engine.available(symbol) * share).quantize(STEP, rounding="ROUND_DOWN")
         if not self._trade(symbol, "sell", qty):
@@ -98,8 +84,22 @@ class Person:
         qty = (dollars / self._engine.quotes[symbol].ask).quantize(STEP, rounding="ROUND_DOWN")
         return self._trade(symbol, "buy", qty)
 
-    def _trade(self, symbol: str, side: str, qty: Decimal) -> bool:
+    def bid(self, symbol: str, dollars: Decimal) -> bool:
+        """An order of the person's own, far below the market: it rests."""
+        price = (self._engine.quotes[symbol].bid / 2).quantize(STEP)
+        qty = (dollars / price).quantize(STEP, rounding="ROUND_DOWN")
+        return self._trade(symbol, "buy", qty, price)
+
+    def withdraw(self) -> None:
+        """Cancel what rests of the person's own."""
+        for order in self._engine.open_orders():
+            if order.manual:
+                self._engine.cancel(order.id)
+
+    def _trade(self, symbol: str, side: str, qty: Decimal, limit: Decimal | None = None) -> bool:
         body = {"symbol": symbol, "side": side, "type": "market", "time_in_force": "gtc", "qty": plain(qty)}
+        if limit is not None:
+            body |= {"type": "limit", "limit_price": plain(limit)}
         try:
             self._engine.submit(body, manual=True)
         except Refused:

@@ -12,7 +12,7 @@ from proof.simulation.weather import Weather
 
 R = TypeVar("R")
 
-DOWN = "db.down"
+DOWN, SLOW = "db.down", "db.slow"
 LOST, DEADLOCK, SWALLOWED = "db.lost", "db.deadlock", "db.swallow_commit_ok"
 _TRIES = 5
 
@@ -78,7 +78,8 @@ class MemoryStore:
         self._listener = listener
 
     def transaction(self, work: Callable[[AnyTransaction], R]) -> R:
-        self._process.reach("transaction", lag(self._rng))
+        slow = self._weather.take(SLOW)
+        self._process.reach("transaction", lag(self._rng) + (float(slow["seconds"]) if slow else 0.0))
         for attempt in range(1, _TRIES + 1):
             try:
                 result = self._once(work)

@@ -138,6 +138,8 @@ class World:
                 self.caretakers[name] = process
                 store = self.database.store(process)
                 run_caretaker(name, process, store, self.exchange, self.settings)
+                if self.weather.take("kill.caretaker") is not None:
+                    self.hub.after(self.rng.uniform(0.0, 0.5), process.die)
             self.hub.after(seconds, tick)
 
         return tick
