@@ -26,7 +26,7 @@ def _end(job: Job, asset: Asset, seen: Cycle, reason: str) -> None:
         cycle = tx.cycle(seen.id)
         if caretaking.cooldown_is_over(asset, cycle, job.clock.now()) is None:
             return False  # main_app was first
-        tx.update_cycle(lifecycle.cooldown_over(cycle))
+        tx.update_cycle(lifecycle.cooldown_over(cycle, tx.orders(cycle.id)))
         return True
 
     def act() -> bool:

@@ -101,8 +101,10 @@ def placed(cycle: Cycle, side: Side) -> Cycle:
     return checked(replace(cycle, status=after(cycle.status, event)))
 
 
-def cooldown_over(cycle: Cycle) -> Cycle:
-    return checked(replace(cycle, status=after(cycle.status, Event.COOLDOWN_OVER)))
+def cooldown_over(cycle: Cycle, orders: Sequence[Order] = ()) -> Cycle:
+    """Derived columns that were edited meanwhile are computed anew: they must not keep it from trading."""
+    current = ledger.with_totals(cycle, orders)
+    return checked(replace(current, status=after(cycle.status, Event.COOLDOWN_OVER)))
 
 
 def refused(cycle: Cycle, side: Side, reason: str, now: datetime) -> Cycle:

@@ -125,7 +125,7 @@ class Trader:
             action = strategy.decide(current, cycle, quote, rules, self._clock.now(), mode)
             if not isinstance(action, EndCooldown):
                 return None
-            tx.update_cycle(lifecycle.cooldown_over(cycle))
+            tx.update_cycle(lifecycle.cooldown_over(cycle, tx.orders(cycle.id)))
             return cycle, action
 
         ended = self._store.transaction(work)

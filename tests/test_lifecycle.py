@@ -324,3 +324,24 @@ def test_dust_below_what_can_be_sold_is_not_left_behind() -> None:
     result = booked(CycleStatus.SELLING, bought, sold).cycle
     assert result.status is CycleStatus.COMPLETE
     assert lifecycle.left_behind(result, [bought, sold]) is None
+
+
+def test_a_cooldown_ends_whatever_was_written_into_its_row() -> None:
+    """Found by the fuzzer: an edited derived column made it a broken rule, and main_app died of it."""
+    edited = cycle(CycleStatus.COOLDOWN, bought_qty=D(5), bought_cost=D(-1))
+    ended = lifecycle.cooldown_over(edited, [])
+    assert (ended.status, ended.bought_qty, ended.bought_cost) == (CycleStatus.WATCHING, D(0), D(0))
+
+
+def test_times_that_a_wrong_clock_wrote_are_put_right() -> None:
+    """Found by the simulation: a clock that was an hour ahead for a moment cost an hour (F62)."""
+    hour = timedelta(hours=1)
+    cooling = cycle(CycleStatus.COOLDOWN, cooldown_started_at=NOW + hour)
+    assert lifecycle.healed(cooling, [], NOW).cycle.cooldown_started_at == NOW
+    waiting = cycle(next_buy_at=NOW + 2 * hour, next_sell_at=NOW + hour)
+    healed = lifecycle.healed(waiting, [], NOW).cycle
+    assert (healed.next_buy_at, healed.next_sell_at) == (None, None)
+    usual = cycle(next_buy_at=NOW + hour, next_sell_at=NOW + timedelta(minutes=5))
+    assert lifecycle.healed(usual, [], NOW).cycle == usual
+    begun = cycle(CycleStatus.COOLDOWN, cooldown_started_at=NOW + timedelta(seconds=30))
+    assert lifecycle.healed(begun, [], NOW).cycle == begun
