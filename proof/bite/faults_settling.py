@@ -305,4 +305,44 @@ FAULTS = (
             "tests/proof/test_bitten.py::test_F04_after_a_reconnect_nothing_is_placed_before_all_was_asked_for",
         ),
     ),
+    Fault(
+        name="denial-counts-from-its-booking",
+        number="F22",
+        file=BOOKS,
+        old="        snapshot = self._broker.order(order.client_order_id)\n",
+        new="        snapshot = self._broker.order(order.client_order_id)\n"
+        "        asked_at = self._clock.now()\n",
+        costs="an order that landed while this process stood still is given up, and another one placed",
+        tests=("tests/proof/test_model_stalls.py::test_a_denial_counts_by_the_time_at_which_was_asked",),
+    ),
+    Fault(
+        name="second-sending-without-a-deadline",
+        number="F22",
+        file=TRADER,
+        old="                self._send(order, attempt, started)\n",
+        new="                self._send(order, attempt, self._clock.monotonic())\n",
+        costs="an order that was given up meanwhile is sent after all",
+        tests=(
+            "tests/proof/test_model_stalls.py"
+            "::test_an_order_that_is_sent_again_goes_out_at_once_or_not_at_all",
+        ),
+    ),
+    Fault(
+        name="times-of-a-wrong-clock-stay",
+        number="F62",
+        file="dca/lifecycle.py",
+        old="    cycle = _in_possible_times(cycle, now)\n",
+        new="",
+        costs="a clock that was wrong for a moment keeps an asset from trading for hours",
+        tests=("tests/test_lifecycle.py::test_times_that_a_wrong_clock_wrote_are_put_right",),
+    ),
+    Fault(
+        name="commit-by-the-connector",
+        number="F30",
+        file="dca/store.py",
+        old='            cursor.execute("COMMIT")',
+        new="            connection.commit()",
+        costs="a connection lost at the commit ends main_app",
+        tests=("tests/test_store.py::test_a_connection_killed_just_before_the_commit_reruns_the_whole",),
+    ),
 )
