@@ -100,6 +100,12 @@ class Books:
 
         self._store.transaction(work)
 
+    def set_cooldown(self, symbol: str, seconds: int) -> None:
+        """What the operator's `set` does."""
+        asset = self.asset(symbol)
+        assert asset is not None
+        self._store.transaction(lambda tx: tx.change_asset(asset.id, {"cooldown_period": seconds}))
+
     def enable(self, symbol: str, *, enabled: bool) -> None:
         asset = self.asset(symbol)
         if asset is not None:
