@@ -188,7 +188,7 @@ class Bookkeeper:
         order = next(each for each in tx.orders(seen.cycle_id) if each.id == seen.id)
         if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:
             return False
-        if order.not_found_at is None:
+        if order.not_found_at is None or order.not_found_at > asked_at:  # a clock was wrong then (F62)
             tx.expire_attempts(order.id, asked_at - self._quiet)
             tx.update_order(replace(order, not_found_at=asked_at))
             return False

@@ -137,3 +137,15 @@ def test_an_order_that_is_sent_again_goes_out_at_once_or_not_at_all(two: Two) ->
     rig.look()
     rig.quote("100")
     assert "two open orders" not in rig.violations()
+
+
+def test_F62_a_denial_that_a_wrong_clock_dated_into_the_future_does_not_block_for_hours(two: Two) -> None:
+    """Found by the simulation: the first denial was booked while the clock was an hour ahead."""
+    rig, order = two.rig, two.order()
+    rig.clock.pass_seconds(3600)
+    two.checker.settle(order)
+    rig.clock.pass_seconds(LONG - 3600)
+    for _ in range(2):
+        two.checker.settle(order)
+        rig.clock.pass_seconds(BETWEEN_LOOKS)
+    assert two.order().state is OrderState.VOID
