@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from dca.errors import BrokenRule
@@ -38,6 +39,7 @@ class Person:
         """Coins of the bot's that were sold by hand, by pair."""
         self.edited_assets = False
         self.edited_cycles = False
+        self._wrote_into: set[int] = set()
         self.wished = False
 
     def edit_asset(self, symbol: str, column: str, value: Any) -> bool:
@@ -57,6 +59,7 @@ class Person:
         except BrokenRule:
             return False  # the table does not take it
         self.edited_cycles = True
+        self._wrote_into.add(cycle.id)
         return True
 
     def turn_switch(self, mode: Mode) -> bool:
@@ -117,8 +120,17 @@ class Person:
                 tx.edit_asset(asset.id, {name: getattr(asset, name) for name in (*names, *amounts)})
 
         self._database.edit(work)
+        self._take_back_invented_coins()
         for symbol, qty in self.sold.items():
             self._engine.deposit(symbol, qty)
+
+    def _take_back_invented_coins(self) -> None:
+        """What no order explains locks its asset until the operator has put it right: rightly so."""
+        tables = self._database.tables()
+        for number in sorted(self._wrote_into):
+            if number in tables.live_cycle.values() and not tables.of_cycle.get(number):
+                nothing = {"quantity": ZERO, "average_purchase_price": ZERO, "safety_orders": 0}
+                self._database.edit(partial(_write_cycle, number, {**nothing, "last_order_fill_price": None}))
 
     def disable_all(self) -> None:
         def work(tx: Any) -> None:
@@ -135,6 +147,10 @@ class Person:
         tables = self._database.tables()
         number = tables.live_cycle.get(self._asset(symbol).id)
         return None if number is None else replace(tables.cycles[number])
+
+
+def _write_cycle(number: int, values: dict[str, Any], tx: Any) -> None:
+    tx.edit_cycle(number, values)
 
 
 def _typed(column: str, value: Any) -> Any:

@@ -264,3 +264,22 @@ def test_a_run_in_which_something_never_happened_says_so() -> None:
     happened["submit.late"] = reach.LEAST - 1
     del told["order: void"]
     assert reach.missing(happened, told) == ["submit.late: 9", "given up after two denials: 0"]
+
+
+def test_F77_a_pair_that_was_halted_at_the_start_is_bought_soon_after() -> None:
+    """Found by the simulation: the rules were read at the start and then once an hour."""
+    world = world_of(3)
+    try:
+        pairs = [world.engine.pairs[symbol] for symbol in world.market.prices]
+        for pair in pairs:
+            pair.tradable = False
+        world.begin()
+        world.run(30.0)
+        assert not world.tables().orders
+        for pair in pairs:
+            pair.tradable = True
+        world.run(70.0)
+        bought = {order.symbol for order in world.tables().orders.values()}
+        assert bought == set(world.market.prices) and world.violations == []
+    finally:
+        world.close()
