@@ -115,9 +115,13 @@ class Exchange:
         return taken
 
     def _befall(self, order: EngineOrder) -> None:
-        """What may happen to a new order before it can fill: a person cancels it, or the venue ends it."""
+        """What may happen to a new order at once: a person cancels it, the venue ends it, or nothing more is
+        heard of it for a while."""
         if self.weather.take("person.cancels", order.symbol) is not None:
             self.hub.after(0.01, lambda: self._cancel_by_hand(order))
+        outage = self.weather.take("submit.then_outage", order.symbol)
+        if outage is not None:
+            self.weather.last_until(OUTAGE, self.hub.seconds + float(outage["seconds"]))
         if self.weather.take("expire", order.symbol) is not None:
             order.expires_at = self.engine.now
 
@@ -162,6 +166,8 @@ class SimBroker:
             self._end("submit")
             return DefiniteReject(code=40310000, message="insufficient balance (a fault)")
         outcome = self._taken(order, request)
+        if self._weather.lasts(OUTAGE, exchange.hub.seconds):
+            return self._lost("outage")
         if fault in {"accept_then_drop", "timeout_after", "garbage"}:
             return self._lost("timeout" if fault == "timeout_after" else fault)
         self._end("submit")

@@ -84,6 +84,7 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "submit.timeout_after": (3, True, _nothing),
     "submit.late": (5, True, _count(2)),
     "submit.garbage": (2, True, _nothing),
+    "submit.then_outage": (5, True, _seconds(20, 70)),
     "submit.reject": (3, True, _count(3)),
     "cancel.drop_before": (3, False, _count(2)),
     "cancel.accept_then_drop": (3, False, _count(2)),
