@@ -292,7 +292,9 @@ class Bookkeeper:
         if exact is None or exact == order:
             return
         tx.update_order(exact)
-        self._move_on(tx, cycle, _with(orders, exact))
+        booked = lifecycle.book(cycle, _with(orders, exact), self._clock.now()).cycle
+        if booked != cycle:
+            tx.update_cycle(booked)
 
     def _tell(self, before: Order, after: Order, booking: Booking) -> None:
         """One line per fact: what was filled, how it ended, and what the cycle made of it."""

@@ -140,9 +140,7 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     if cycle.status in ENDED:
         # Also one that was ended by hand (F84): without a sale, or at 0000-00-00, which is read as None.
         return Booking(cycle=replace(current, completed_at=cycle.completed_at or now))
-    if any(order.is_live for order in orders):
-        return Booking(cycle=checked(current))
-    if cycle.status not in IN_FLIGHT and not _was_sold(current, orders):
+    if cycle.status not in IN_FLIGHT or any(order.is_live for order in orders):
         return Booking(cycle=checked(current))
     last = max(orders, key=lambda order: order.seq)
     # What the order was counts, not what somebody wrote over the status while it was live (F84).
@@ -154,15 +152,6 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     wish = current.exit_requested_at if sellable else None  # fulfilled: there is nothing to sell
     watching = replace(current, status=after(current.status, event), exit_requested_at=wish)
     return Booking(cycle=checked(watching))
-
-
-def _was_sold(cycle: Cycle, orders: Sequence[Order]) -> bool:
-    """Whether a sale has emptied a cycle that says it watches: somebody wrote that over the status while the
-    sale was live (F84). It is complete; buying on in it would spend its budget twice."""
-    last = max(orders, key=lambda order: order.seq, default=None)
-    if cycle.status is not CycleStatus.WATCHING or last is None or last.side is not Side.SELL:
-        return False
-    return last.filled_qty > 0 and round_down(cycle.quantity, last.qty_increment) < last.min_order_size
 
 
 def _in_flight(order: Order) -> CycleStatus:

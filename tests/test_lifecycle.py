@@ -345,11 +345,3 @@ def test_times_that_a_wrong_clock_wrote_are_put_right() -> None:
     assert lifecycle.healed(usual, [], NOW).cycle == usual
     begun = cycle(CycleStatus.COOLDOWN, cooldown_started_at=NOW + timedelta(seconds=30))
     assert lifecycle.healed(begun, [], NOW).cycle == begun
-
-
-def test_a_sale_completes_its_cycle_whatever_was_written_over_its_status() -> None:
-    """Found by the simulation: it watched on with nothing, and bought its base order once more (F84)."""
-    orders = [done(), done(Purpose.TAKE_PROFIT, seq=2, filled_qty=D("0.1995"), qty=D("0.1995"))]
-    sold = book(cycle(CycleStatus.SELLING), orders, NOW)
-    written_over = book(cycle(CycleStatus.WATCHING), orders, NOW)
-    assert written_over == sold and sold.cycle.status is CycleStatus.COMPLETE
