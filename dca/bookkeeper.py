@@ -122,6 +122,7 @@ class Bookkeeper:
         if after.state is OrderState.GHOST and before.state is not OrderState.GHOST:
             self._lock(tx, after, f"order {after.client_order_id} was given up and turned up after all")
         tx.update_order(after)
+        cycle = lifecycle.with_its_order(cycle, before)
         return before, after, self._move_on(tx, cycle, _with(orders, after))
 
     def _id_was_taken(

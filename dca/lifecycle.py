@@ -154,6 +154,14 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     return Booking(cycle=checked(watching))
 
 
+def with_its_order(cycle: Cycle, order: Order) -> Cycle:
+    """The cycle as a live order of it makes it, whatever was written over its status meanwhile: what is to
+    end is a buy or a sale, not a cycle that watches (F84)."""
+    if not order.is_live or cycle.status in ENDED:
+        return cycle
+    return replace(cycle, status=_in_flight(order))
+
+
 def _in_flight(order: Order) -> CycleStatus:
     return CycleStatus.BUYING if order.side is Side.BUY else CycleStatus.SELLING
 

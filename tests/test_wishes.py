@@ -120,6 +120,19 @@ def test_F84_a_fill_is_booked_whatever_was_written_over_the_status(rig: Rig, sta
     assert check(rig).changed == 0
 
 
+@pytest.mark.parametrize("status", ["watching", "buying"])
+def test_F84_a_sale_completes_its_cycle_whatever_was_written_over_the_status(rig: Rig, status: str) -> None:
+    """Found by the simulation: it watched on with nothing, and bought its base order again."""
+    rig.bought("100")
+    rig.quote("103")
+    edit(rig, f"UPDATE dca_cycles SET status = '{status}'")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
+    sold = rig.store.transaction(lambda tx: tx.cycle(1))
+    assert (sold.status, sold.quantity) == (CycleStatus.COMPLETE, Decimal(0))
+    assert (rig.cycle().id, rig.cycle().status) == (2, CycleStatus.COOLDOWN)
+    assert check(rig).changed == 0
+
+
 def test_F84_coins_in_a_cooldown_that_was_written_by_hand_are_found_again(rig: Rig) -> None:
     rig.bought()
     edit(rig, "UPDATE dca_cycles SET status = 'cooldown', quantity = 0, average_purchase_price = 0")

@@ -193,6 +193,17 @@ FAULTS = (
         tests=OF_LEDGER,
     ),
     Fault(
+        name="a-sale-into-a-cycle-that-watches",
+        number="F84",
+        file="dca/bookkeeper.py",
+        old="        cycle = lifecycle.with_its_order(cycle, before)\n",
+        new="",
+        costs="a cycle that was sold out buys its base order again: its budget twice",
+        tests=(
+            "tests/test_wishes.py::test_F84_a_sale_completes_its_cycle_whatever_was_written_over_the_status",
+        ),
+    ),
+    Fault(
         name="cycle-freed-while-its-order-lives",
         number="F23",
         file=LIFECYCLE,

@@ -53,8 +53,6 @@ class Person:
         cycle = self._live_cycle(symbol)
         if cycle is None or cycle.status is CycleStatus.COOLDOWN:
             return False
-        if value == "watching" and cycle.status is CycleStatus.SELLING:
-            return False  # open: the cycle buys on when that sale has filled (docs/reliability.md)
         typed = CycleStatus(value) if column == "status" else _typed(column, value)
         try:
             self._database.edit(lambda tx: tx.edit_cycle(cycle.id, {column: typed}))
