@@ -106,7 +106,6 @@ def heal(world: World, acts: Acts, round_seconds: float = CHECKED_TWICE_SECONDS)
     if not world.run(SETTLE_SECONDS, lambda: not world.in_flight()) and not world.violations:
         world.oracle.broken("I20", f"still in flight after {SETTLE_SECONDS:.0f} s without faults")
     world.run(round_seconds)
-    world.run(SETTLE_SECONDS, lambda: not world.in_flight())
     _audit(world)
     if not world.violations:
         _trade_again(world)
@@ -115,6 +114,7 @@ def heal(world: World, acts: Acts, round_seconds: float = CHECKED_TWICE_SECONDS)
 
 
 def _audit(world: World) -> None:
+    world.run(SETTLE_SECONDS, world.at_rest)
     if world.violations:
         return
     world.engine.advance(world.hub.now())

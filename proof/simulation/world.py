@@ -11,7 +11,7 @@ from typing import Any
 
 from dca import settings as settings_module
 from dca.fuse import Fuse
-from dca.model import LIVE_STATES
+from dca.model import LIVE_STATES, FeeSource
 from dca.settings import Settings
 from paper_exchange.engine import Engine
 from proof.simulation.database import Tables
@@ -194,6 +194,14 @@ class World:
             return True
         orders = self.tables().orders.values()
         return any(order.state in LIVE_STATES for order in orders)
+
+    def at_rest(self) -> bool:
+        """Whether nothing is in flight, and what was filled last is booked to the cent: the executions of an
+        order are asked for after the order was booked."""
+        orders = self.tables().orders.values()
+        return not self.in_flight() and not any(
+            order.filled_qty > 0 and order.fee_source is FeeSource.ASSUMED for order in orders
+        )
 
     def close(self) -> None:
         for process in [*(main.process for main in self.mains), *self.caretakers.values()]:
