@@ -12,7 +12,7 @@ from dca.errors import Unavailable
 from dca.failures import LIMIT, Failures
 from dca.feed import Feed
 from dca.heartbeat import Heartbeat
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles, fact, warn
 from dca.main_loop import MainLoop
 from dca.model import Control, LockKind
@@ -23,7 +23,7 @@ from dca.runtime import Context
 from dca.settings import Settings
 from dca.store import Store
 from dca.trader import Trader
-from dca.worker import Worker, WorkerThread, limits_of
+from dca.worker import Rests, Worker, WorkerThread, limits_of
 
 R = TypeVar("R")
 
@@ -89,10 +89,11 @@ class Application:
         self._desk.rules = rules
         where = start_checks.describe(self._settings.exchange.venue, self._settings.exchange, rules)
         fact("start", "trading", epoch=control.epoch, database=self._settings.database.name, details=where)
-        self._inboxes = Inboxes(self._settings.workers)
+        self._inbox, self._rests = Inbox(), Rests(self._clock)
         self._feed = Feed(
             self._settings.exchange,
-            self._inboxes,
+            self._inbox,
+            self._desk.tripwires,
             self._clock,
             self._troubles,
             self._orders_connected,
@@ -101,7 +102,7 @@ class Application:
             store=self._store,
             broker=self._broker,
             desk=self._desk,
-            inboxes=self._inboxes,
+            inbox=self._inbox,
             feed=self._feed,
             clock=self._clock,
             troubles=self._troubles,
@@ -117,8 +118,7 @@ class Application:
         store, clock = Store(self._settings.database), self._clock
         broker, limits = Broker(self._settings.exchange, self._pace), limits_of(self._settings)
         trader = Trader(store, broker, self._desk, clock, self._troubles, limits)
-        inbox = self._inboxes.all[number - 1]
-        worker = Worker(trader, inbox, self._feed, self._troubles, self._failures, clock)
+        worker = Worker(trader, self._inbox, self._feed, self._rests, self._troubles, self._failures, clock)
         return WorkerThread(number, worker, clock, on_end=store.close)
 
     def _check(self) -> Control:

@@ -4,6 +4,7 @@ Every description of an order, whoever brings it (the answer to a POST, the stre
 goes through `book`. Nothing else touches fills (design.md 8).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,6 @@ from decimal import Decimal
 from dca import ledger, lifecycle
 from dca.agreement import write_booking
 from dca.desk import Desk
-from dca.errors import ExchangeUnavailable
 from dca.lifecycle import Booking
 from dca.logs import Troubles, fact, warn
 from dca.model import (
@@ -95,8 +95,6 @@ class Bookkeeper:
         if before != after:
             self._tell(before, after, booking)
             self.look(after.symbol)
-            if not after.is_live and after.filled_qty > 0:
-                self.confirm_fee(after)
         return after
 
     def _book(
@@ -270,22 +268,13 @@ class Bookkeeper:
         warn("order", what, symbol=order.symbol, cycle=order.cycle_id, why=reason)
         self.look(order.symbol)
 
-    def confirm_fee(self, order: Order) -> None:
-        """Replace the assumed fee of a closed order by that of its executions, once they are all listed.
-
-        Only a matter of cents, so an exchange that does not answer is asked again later.
-        """
-        try:
-            executions = self._broker.executions(order)
-        except ExchangeUnavailable as error:
-            self._troubles.begins("fees", "not listed", str(error), self._clock.now())
-            return
-        self._troubles.ends("fees", "not listed", self._clock.now())
+    def confirm_fee(self, order: Order, executions: Sequence[Execution]) -> None:
+        """Replace the assumed fee of a closed order by that of its executions, once they are all listed."""
         if ledger.with_executions(order, executions) is not None:
             self._store.transaction(lambda tx: self._book_executions(tx, order, executions))
             self.look(order.symbol)
 
-    def _book_executions(self, tx: Transaction, seen: Order, executions: list[Execution]) -> None:
+    def _book_executions(self, tx: Transaction, seen: Order, executions: Sequence[Execution]) -> None:
         cycle = tx.cycle(seen.cycle_id)
         orders = tx.orders(seen.cycle_id)
         order = next(each for each in orders if each.id == seen.id)

@@ -5,7 +5,7 @@ fresh and complete, or raise: a failed read is never an empty one.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -13,8 +13,6 @@ from typing import Any, TypeVar, cast
 import requests
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
-from alpaca.data.historical.crypto import CryptoHistoricalDataClient
-from alpaca.trading.client import TradingClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
@@ -51,7 +49,7 @@ IDLE_SECONDS = 15
 have an unknown outcome (F01): it is not used again."""
 
 _PAGE = 500
-_ACTIVITY_PAGE = 100
+_ACTIVITY_PAGE, _MAX_ACTIVITY_PAGES = 100, 5
 _MAX_PAGES = 40
 _NOT_FOUND = 40410000
 _REFUSALS = frozenset({400, 401, 403, 404, 422})
@@ -130,11 +128,12 @@ class Broker:
     def __init__(self, settings: ExchangeSettings, pace: Pace | None = None) -> None:
         self._pace = pace or Pace(SystemClock(), main_app(ALL_OF_MAIN_APP))
         self._reserved: float | None = None
-        self._trading = TradingClient(
-            settings.key_id, settings.secret_key, raw_data=True, url_override=settings.trading_url
+        # What TradingClient and CryptoHistoricalDataClient add to it are models, whose import brings pandas.
+        self._trading = RESTClient(
+            settings.trading_url, settings.key_id, settings.secret_key, api_version="v2", raw_data=True
         )
-        self._data = CryptoHistoricalDataClient(
-            settings.key_id, settings.secret_key, raw_data=True, url_override=settings.data_url
+        self._data = RESTClient(
+            settings.data_url, settings.key_id, settings.secret_key, api_version="v1beta3", raw_data=True
         )
         secrets = [settings.secret_key, settings.key_id]
         _prepare(self._trading, secrets, self._pace)
@@ -255,19 +254,24 @@ class Broker:
         """
         return self._get("/positions", None, wire.positions, Kind.LOOK_UP)
 
-    def executions(self, order: Order) -> list[Execution]:
-        """The single fills of an order, as far as the activity list has them by now."""
+    def executions(self, orders: Sequence[Order]) -> list[Execution]:
+        """The single fills of these orders, as far as the activity list has them by now: newest first, and no
+        further back than it takes to find all."""
+        missing = {order.exchange_order_id: order.filled_qty for order in orders}
         query: dict[str, Any] = {
-            "after": (order.created_at - timedelta(minutes=5)).isoformat(),
-            "direction": "asc",
+            "after": (min(order.created_at for order in orders) - timedelta(minutes=5)).isoformat(),
+            "direction": "desc",
             "page_size": _ACTIVITY_PAGE,
         }
         found: list[Execution] = []
-        for _ in range(_MAX_PAGES):
+        for _ in range(_MAX_ACTIVITY_PAGES):
             raws = self._get("/account/activities/FILL", query, wire.listed)
-            page = _parsed(_each(wire.execution), raws)
-            found += [e for e in page if e.exchange_order_id == order.exchange_order_id]
-            if len(page) < _ACTIVITY_PAGE:
+            page = _parsed(lambda raws: [wire.execution(raw) for raw in raws], raws)
+            for execution in page:
+                if execution.exchange_order_id in missing:
+                    found.append(execution)
+                    missing[execution.exchange_order_id] -= execution.qty
+            if len(page) < _ACTIVITY_PAGE or all(qty <= 0 for qty in missing.values()):
                 break
             query["page_token"] = page[-1].id
         return found
@@ -343,10 +347,6 @@ class Broker:
             raise
 
 
-def _each(parse: Callable[[Any], R]) -> Callable[[list[Any]], list[R]]:
-    return lambda raws: [parse(raw) for raw in raws]
-
-
 def _parsed(parse: Callable[[list[Any]], R], raws: list[Any]) -> R:
     try:
         return parse(raws)
@@ -385,9 +385,8 @@ def _short(error: BaseException) -> str:
     if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
         return f"no whole answer within {READ_SECONDS} s"
     reason = getattr(cause, "reason", None)
-    if (
-        reason is not None
-    ):  # "HTTPConnection(host='...', port=1): Failed to ...: [Errno 111] Connection refused"
+    if reason is not None:
+        # which begins with the connection's address: host='...', port=1): Failed to ...: Connection refused
         return str(reason).rpartition("): ")[2][:200]
     message = " ".join(_printable(str(error)).split())[:200]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dca import ledger, strategy
+from dca import ledger, strategy, tripwire
 from dca.model import Asset, Cycle, Mode, Order, TradingRules
 from dca.strategy import NOTHING, Levels
+from dca.tripwire import Tripwire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,10 @@ class Desk:
         placed before (I16)."""
         self.last_settle_at: datetime | None = None
         self.rules: dict[str, TradingRules] = {}
+        self.tripwires: dict[str, Tripwire] = {}
+        """What the feed compares every quote of a pair with; it follows the watches."""
+        self.unconfirmed_until: dict[str, float] = {}
+        """Pairs whose price the exchange did not confirm: until when (monotonic) it is not asked again."""
         self._watches: dict[str, Watch] = {}
         self._lock = threading.Lock()
 
@@ -76,6 +81,7 @@ class Desk:
             known = self._watches.get(asset.asset_symbol)
             if known is None or not _is_older(cycle, known.cycle):
                 self._watches[asset.asset_symbol] = watch
+                self.tripwires[asset.asset_symbol] = tripwire.of(levels, now)
 
     def forget_others(self, symbols: set[str]) -> list[str]:
         """Drop assets whose rows are gone; returns which."""
@@ -83,6 +89,8 @@ class Desk:
             gone = [symbol for symbol in self._watches if symbol not in symbols]
             for symbol in gone:
                 del self._watches[symbol]
+                self.tripwires.pop(symbol, None)
+                self.unconfirmed_until.pop(symbol, None)
         return gone
 
     def tradable_form(self, asset: Asset) -> Asset:

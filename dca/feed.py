@@ -1,4 +1,4 @@
-"""Alpaca's two streams, kept open, translated and put into the inboxes. The only asyncio here.
+"""Alpaca's two streams, kept open, translated and put into the inbox. The only asyncio here.
 
 Protocol: alpaca.md 5 (orders) and 6 (quotes). Nothing is decided in this thread. A stream that is silent,
 half open, refused or talks nonsense is closed and opened again with a growing pause; what was missed
@@ -9,7 +9,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +22,11 @@ from websockets.exceptions import WebSocketException
 
 from dca import wire
 from dca.errors import ExchangeUnavailable
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles, fact
 from dca.ports import Clock, Stream
 from dca.settings import ExchangeSettings
+from dca.tripwire import Tripwire, is_quiet
 
 ANSWER_SECONDS = 10
 PING_SECONDS = 10
@@ -66,16 +67,20 @@ class Feed:
     def __init__(
         self,
         settings: ExchangeSettings,
-        inboxes: Inboxes,
+        inbox: Inbox,
+        tripwires: Mapping[str, Tripwire],
         clock: Clock,
         troubles: Troubles,
         on_orders_connected: Callable[[], None],
         ping_seconds: float = PING_SECONDS,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`trust`: whose certificates are good; by default the REST library's, always."""
+        """`tripwires`: by pair, which quotes to pass on; all of a pair without one. `trust`: whose
+        certificates are good; by default the REST library's, always."""
         self._settings = settings
-        self._inboxes = inboxes
+        self._inbox = inbox
+        self._tripwires = tripwires
+        self._newest: dict[str, dict[str, Any]] = {}
         self._clock = clock
         self._troubles = troubles
         self._on_orders_connected = on_orders_connected
@@ -103,6 +108,20 @@ class Feed:
         if self._symbols != symbols:
             self._symbols = frozenset(symbols)
             self._call(self._symbols_changed.set)
+
+    def look_again(self, symbol: str) -> None:
+        """Compare a pair's newest quote with its levels once more: they were others when it came, and a quiet
+        pair's next quote may be a minute away. For any thread."""
+        message, tripwire = self._newest.get(symbol), self._tripwires.get(symbol)
+        if message is None or tripwire is None:
+            return
+        now = self._clock.now()
+        try:
+            quote = wire.stream_quote(message, now)
+        except ValueError:
+            return  # only its prices were looked at before
+        if not is_quiet(tripwire, float(quote.bid), float(quote.ask), now):
+            self._inbox.put_quote(quote)
 
     def reconnect(self, stream: Stream, why: str) -> None:
         """Give up a connection that looks well and brings nothing."""
@@ -206,7 +225,7 @@ class Feed:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             self._troubles.begins("stream", "an order update that makes no sense", str(error)[:200], now)
             return
-        self._inboxes.of(snapshot.symbol).put(snapshot)
+        self._inbox.put(snapshot)
 
     async def _hear_quotes(self) -> None:
         headers = {"Content-Type": "application/msgpack"}
@@ -237,18 +256,35 @@ class Feed:
             subscribed = wanted
 
     def _take_quote_frame(self, frame: str | bytes) -> None:
+        """The busiest lines of the program: a quote that reaches nothing has to cost next to nothing."""
         now = self._clock.now()
+        tripwires, newest = self._tripwires, self._newest
         for message in _messages(frame):
-            kind = message.get("T")
-            if kind == "q":
-                self._take_quote(message, now)
-            elif kind == "subscription":
-                self._check_subscription(set(message.get("quotes", [])), now)
-            elif kind == "error":
-                self._take_error(message, now)
+            try:
+                symbol = message["S"]
+                ask_at_most, bid_at_least, wake_at = tripwires[symbol]
+                quiet = message["ap"] > ask_at_most and message["bp"] < bid_at_least and now < wake_at
+            except (LookupError, TypeError):
+                quiet = False  # not a quote, or one that makes no sense
+            if quiet and message.get("T") == "q":
+                newest[symbol] = message
+                self.quotes.last_message_at = now
             else:
-                what = str(message)[:200]
-                self._troubles.begins("stream", "an unknown message on the quote stream", what, now)
+                self._take_message(message, now)
+
+    def _take_message(self, message: dict[str, Any], now: datetime) -> None:
+        if not isinstance(message, dict):
+            raise StreamLost(f"not a message: {str(message)[:200]}")
+        kind = message.get("T")
+        if kind == "q":
+            self._take_quote(message, now)
+        elif kind == "subscription":
+            self._check_subscription(set(message.get("quotes", [])), now)
+        elif kind == "error":
+            self._take_error(message, now)
+        else:
+            what = str(message)[:200]
+            self._troubles.begins("stream", "an unknown message on the quote stream", what, now)
 
     def _take_error(self, message: dict[str, Any], now: datetime) -> None:
         why = f"error {message.get('code')}: {message.get('msg')}"
@@ -264,7 +300,8 @@ class Feed:
             self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
             return
         self.quotes.last_message_at = now
-        self._inboxes.of(quote.symbol).put_quote(quote)
+        self._newest[quote.symbol] = message
+        self._inbox.put_quote(quote)
 
     def _check_subscription(self, granted: set[str], now: datetime) -> None:
         """The server's list is the truth: a pair it left out gets no quotes (F70)."""
@@ -285,10 +322,13 @@ async def _next_json(connection: ClientConnection) -> dict[str, Any]:
 
 async def _next_messages(connection: ClientConnection) -> list[dict[str, Any]]:
     async with asyncio.timeout(ANSWER_SECONDS):
-        return _messages(await connection.recv())
+        messages = _messages(await connection.recv())
+    if not all(isinstance(message, dict) for message in messages):
+        raise StreamLost(f"not an array of messages: {str(messages)[:200]}")
+    return messages
 
 
-def _messages(frame: str | bytes) -> list[dict[str, Any]]:
+def _messages(frame: str | bytes) -> list[Any]:
     """The messages of a frame of the quote stream: always an array, msgpack or text."""
     if isinstance(frame, str):
         messages = json.loads(frame)
@@ -297,7 +337,7 @@ def _messages(frame: str | bytes) -> list[dict[str, Any]]:
             messages = msgpack.unpackb(frame, timestamp=3)
         except (msgpack.UnpackException, msgpack.ExtraData) as error:
             raise StreamLost(f"a frame that is not msgpack: {error}") from error
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    if not isinstance(messages, list):
         raise StreamLost(f"not an array of messages: {str(messages)[:200]}")
     return messages
 

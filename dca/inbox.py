@@ -2,14 +2,16 @@
 
 Order updates and tasks are kept all and in order; of quotes only the newest of each pair: deciding on an
 old one would be wrong, and remembering them all is how memory runs out (F16, F17).
+
+Any worker takes whatever waits longest, but never anything of a pair that another one has in hand: events of
+one pair never overlap, and a slow answer for one pair holds up no other.
 """
 
 import threading
-import zlib
 from collections import deque
 from dataclasses import dataclass
 
-from dca.model import Order, Quote, Snapshot
+from dca.model import Execution, Order, Quote, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,57 +23,90 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmFee:
-    """Ask the exchange for the executions of this closed order."""
+    """Book what these executions, as far as they are listed by now, make of this closed order's fee: a matter
+    of cents, for when there is time."""
 
     order: Order
+    executions: tuple[Execution, ...]
 
 
 Task = Snapshot | Settle | ConfirmFee
+Item = Task | Quote
 
 
 class Inbox:
-    """One worker's. Any thread may put, one takes."""
+    """All workers' one. Any thread may put and take; who took an item says when it is `done`."""
 
     def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
         self._quotes: dict[str, Quote] = {}
-        self._ready = threading.Condition()
+        self._later: deque[Task] = deque()
+        self._in_hand: set[str] = set()
+        self._lock = threading.Lock()
+        self._bells: list[threading.Condition] = []
 
     def put_quote(self, quote: Quote) -> None:
-        with self._ready:
+        with self._lock:
             self._quotes[quote.symbol] = quote
-            self._ready.notify()
+            self._ring(quote)
 
     def put(self, task: Task) -> None:
         """A task that waits already is not put twice."""
-        with self._ready:
-            if isinstance(task, Snapshot) or task not in self._tasks:
-                self._tasks.append(task)
-                self._ready.notify()
+        with self._lock:
+            queue = self._later if isinstance(task, ConfirmFee) else self._tasks
+            if isinstance(task, Snapshot) or task not in queue:
+                queue.append(task)
+                self._ring(task)
 
-    def take(self, timeout_seconds: float) -> Task | Quote | None:
-        """The oldest task, else a quote, else None after the time-out."""
-        with self._ready:
-            if not self._tasks and not self._quotes:
-                self._ready.wait(timeout_seconds)
-            if self._tasks:
-                return self._tasks.popleft()
-            if self._quotes:
-                # The pair that has waited longest; a newer quote keeps its pair's place.
-                return self._quotes.pop(next(iter(self._quotes)))
-            return None
+    def take(self, timeout_seconds: float) -> Item | None:
+        """The oldest task, else the quote whose pair has waited longest, of a pair that nobody has in hand;
+        None after the time-out."""
+        with self._lock:
+            item = self._next()
+            if item is None and timeout_seconds > 0:
+                bell = threading.Condition(self._lock)
+                self._bells.append(bell)
+                if not bell.wait(timeout_seconds) and bell in self._bells:
+                    self._bells.remove(bell)
+                item = self._next()
+            if item is not None:
+                self._in_hand.add(pair_of(item))
+            return item
+
+    def done(self, item: Item) -> None:
+        """The pair's next item may be taken: the caller's next `take` does."""
+        with self._lock:
+            self._in_hand.discard(pair_of(item))
 
     def is_empty(self) -> bool:
-        with self._ready:
-            return not self._tasks and not self._quotes
+        with self._lock:
+            return not self._tasks and not self._quotes and not self._later
+
+    def _next(self) -> Item | None:
+        return self._from(self._tasks) or self._quote() or self._from(self._later)
+
+    def _from(self, tasks: deque[Task]) -> Task | None:
+        for index, task in enumerate(tasks):
+            if pair_of(task) not in self._in_hand:
+                del tasks[index]
+                return task
+        return None
+
+    def _quote(self) -> Quote | None:
+        # A newer quote keeps its pair's place.
+        symbol = next((each for each in self._quotes if _pair(each) not in self._in_hand), None)
+        return None if symbol is None else self._quotes.pop(symbol)
+
+    def _ring(self, item: Item) -> None:
+        """Wake the worker that came to rest last: its connections are the most likely to be open still."""
+        if self._bells and pair_of(item) not in self._in_hand:
+            self._bells.pop().notify()
 
 
-class Inboxes:
-    """One inbox a worker; a pair always belongs to the same one."""
+def pair_of(item: Item) -> str:
+    """Which pair an item is about."""
+    return _pair(item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol)
 
-    def __init__(self, workers: int) -> None:
-        self.all = [Inbox() for _ in range(workers)]
 
-    def of(self, symbol: str) -> Inbox:
-        name = symbol.replace("/", "")  # the exchange writes a pair both ways
-        return self.all[zlib.crc32(name.encode()) % len(self.all)]
+def _pair(symbol: str) -> str:
+    return symbol.replace("/", "")  # the exchange writes a pair both ways

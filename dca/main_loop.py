@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from dca import ledger
 from dca.desk import Desk, Watch
 from dca.errors import LostRace, Unavailable
-from dca.inbox import ConfirmFee, Inboxes, Settle
+from dca.inbox import ConfirmFee, Inbox, Settle
 from dca.logs import Troubles, fact, warn
 from dca.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
 from dca.ports import Clock, Feed, MainBroker, Store, Transaction
@@ -20,7 +20,9 @@ REFRESH_SECONDS = 2.0
 """How soon a row that the operator changed takes effect, at the most (promised: five)."""
 SETTLE_SECONDS = 5.0
 """How often a live order is asked for, stream or not (promised: ten)."""
-FEES_SECONDS = 30.0
+FEES_SECONDS, FRESH = 10.0, timedelta(minutes=10)
+LATE_FEES_SECONDS, LATEST = 600.0, timedelta(days=2)
+"""How often executions are asked for, of orders that closed within this time. The list may be late."""
 RULES_SECONDS = 3600.0
 HALTED_SECONDS = 60.0
 """How often the exchange is asked whether it trades a pair again that it did not."""
@@ -44,7 +46,7 @@ class MainLoop:
         store: Store,
         broker: MainBroker,
         desk: Desk,
-        inboxes: Inboxes,
+        inbox: Inbox,
         feed: Feed,
         clock: Clock,
         troubles: Troubles,
@@ -55,7 +57,7 @@ class MainLoop:
         self._store = store
         self._broker = broker
         self._desk = desk
-        self._inboxes = inboxes
+        self._inbox = inbox
         self._feed = feed
         self._clock = clock
         self._troubles = troubles
@@ -74,7 +76,8 @@ class MainLoop:
             self._settle_now = False
             self._due.pop("settle", None)
         self.regularly("settle", SETTLE_SECONDS, self._settle)
-        self.regularly("fees", FEES_SECONDS, self._ask_for_fees)
+        self.regularly("fees", FEES_SECONDS, lambda: self._ask_for_fees(FRESH))
+        self.regularly("late fees", LATE_FEES_SECONDS, lambda: self._ask_for_fees(LATEST))
         self.regularly("rules", RULES_SECONDS, self._read_rules)
         if self._is_any_halted():
             self.regularly("rules of a halted pair", HALTED_SECONDS, self._read_rules)
@@ -144,8 +147,10 @@ class MainLoop:
     def _put(self, asset: Asset, read: Watch) -> None:
         """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""
         symbol = asset.asset_symbol
-        before = self._told.get(symbol)
+        before, tripwire = self._told.get(symbol), self._desk.tripwires.get(symbol)
         self._desk.put(asset, read.cycle, read.open_orders, self._clock.now())
+        if self._desk.tripwires.get(symbol) != tripwire:
+            self._feed.look_again(symbol)
         after = self._desk.watch(symbol)
         assert after is not None
         self._told[symbol] = after
@@ -163,6 +168,8 @@ class MainLoop:
     def _settle(self) -> None:
         """Ask for every order in flight: one list for all, and a look-up for each that is not on it."""
         orders = self._desk.open_orders()
+        in_flight = {order.id for order in orders}
+        self._asked_at = {number: at for number, at in self._asked_at.items() if number in in_flight}
         if orders or not self._desk.settled:  # after a start, also orders that a restored ledger forgot
             listed = {snapshot.client_order_id: snapshot for snapshot in self._broker.open_orders()}
             for order in orders:
@@ -170,16 +177,17 @@ class MainLoop:
             self._report_orphans(listed, orders)
         if not self._desk.settled:
             self._desk.settled = True
+            for symbol in self._desk.symbols():
+                self._feed.look_again(symbol)
         self._desk.last_settle_at = self._clock.now()
 
     def _settle_one(self, order: Order, snapshot: Snapshot | None) -> None:
-        inbox = self._inboxes.of(order.symbol)
         unclear = snapshot is None or ledger.is_incomplete(snapshot)
         if snapshot is None or unclear or order.state not in {OrderState.SENT, OrderState.ACKED}:
             if self._may_ask(order):
-                inbox.put(Settle(order=order))
+                self._inbox.put(Settle(order=order))
         elif ledger.merge(order, snapshot, self._clock.now()) != order:
-            inbox.put(snapshot)
+            self._inbox.put(snapshot)
 
     def _may_ask(self, order: Order) -> bool:
         """Look an unknown order up at every round at first, then every half minute: before the quiet period
@@ -198,12 +206,17 @@ class MainLoop:
         known = {order.client_order_id for order in orders}
         for name, snapshot in listed.items():
             if name.startswith(self._desk.prefix) and name not in known:
-                self._inboxes.of(snapshot.symbol).put(snapshot)
+                self._inbox.put(snapshot)
 
-    def _ask_for_fees(self) -> None:
-        since = self._clock.now() - timedelta(days=2)
-        for order in self._store.transaction(lambda tx: tx.orders_with_assumed_fees(since)):
-            self._inboxes.of(order.symbol).put(ConfirmFee(order=order))
+    def _ask_for_fees(self, age: timedelta) -> None:
+        """One list of executions for all orders that closed within this time."""
+        since = self._clock.now() - age
+        orders = self._store.transaction(lambda tx: tx.orders_with_assumed_fees(since))
+        executions = self._broker.executions(orders) if orders else []
+        for order in orders:
+            mine = tuple(each for each in executions if each.exchange_order_id == order.exchange_order_id)
+            if mine:
+                self._inbox.put(ConfirmFee(order=order, executions=mine))
 
     def _read_rules(self) -> None:
         """What the exchange stopped listing keeps its old rules, so that what is held can be sold."""

@@ -1,23 +1,26 @@
-"""Before coins are sold at the market: does the exchange itself say what the stream said? (F16, F26, F44)
+"""Does the exchange itself say what the stream said? (F16, F26, F44)
 
-A limit buy at a price that was never there does not fill; a market sell at one is a loss. So the bid that
-reached the take-profit has to be found again in the exchange's own latest quote.
+A limit buy at a price that was never there does not fill; a market sell at one is a loss, and a cooldown that
+ends at one buys too early. So the bid that reached the take-profit, and the ask that ends a cooldown before
+its time, have to be found again in the exchange's own latest quote.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+from dca.errors import ExchangeUnavailable
 from dca.logs import Troubles
 from dca.model import Quote, plain
 from dca.ports import Broker, Clock
 
 PAUSE_SECONDS = 2.0
-"""A pair whose bid was not confirmed is not asked for again on every quote."""
+"""A pair whose price was not confirmed is not asked for again on every quote."""
 
 
 class SecondLook:
-    """`problem_of` says why a quote must not decide anything; None for a good one."""
+    """`problem_of` says why a quote must not decide anything; None for a good one. `not_before` is shared by
+    all workers: until when (monotonic) a pair is not asked for again."""
 
     def __init__(
         self,
@@ -25,37 +28,64 @@ class SecondLook:
         clock: Clock,
         troubles: Troubles,
         problem_of: Callable[[Quote, datetime], str | None],
+        not_before: dict[str, float],
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._troubles = troubles
         self._problem_of = problem_of
-        self._not_before: dict[str, float] = {}
+        self._not_before = not_before
 
-    def confirms(self, symbol: str, bid_at_least: Decimal) -> bool:
+    def newest(self, symbol: str) -> Quote | None:
+        """The exchange's latest quote, if it can be had and may decide."""
+        try:
+            latest = self._broker.latest_quotes([symbol], self._clock.now()).get(symbol)
+        except ExchangeUnavailable:
+            return None
+        good = latest is not None and self._problem_of(latest, self._clock.now()) is None
+        return latest if good else None
+
+    def confirms_bid(self, symbol: str, at_least: Decimal) -> bool:
         """Whether the exchange's latest bid reaches the price as well.
 
         Raises:
             ExchangeUnavailable: nothing is known; the next quote tries again.
         """
+        return self._confirms(symbol, "sell", lambda quote: _bid_problem(quote, at_least))
+
+    def confirms_ask(self, symbol: str, at_most: Decimal) -> bool:
+        """Likewise, whether its latest ask has fallen to the price."""
+        return self._confirms(symbol, "cooldown", lambda quote: _ask_problem(quote, at_most))
+
+    def _confirms(self, symbol: str, subject: str, reaches: Callable[[Quote], str | None]) -> bool:
         if self._clock.monotonic() < self._not_before.get(symbol, 0.0):
             return False
         latest = self._broker.latest_quotes([symbol], self._clock.now()).get(symbol)
-        why = self._why_not(latest, bid_at_least)
         what, now = f"{symbol} not confirmed", self._clock.now()
+        why = "the exchange has no quote of it" if latest is None else self._why_not(latest, now, reaches)
         if why is None:
-            self._troubles.ends("sell", what, now, symbol=symbol)
+            self._troubles.ends(subject, what, now, symbol=symbol)
             return True
-        self._troubles.begins("sell", what, why, now, symbol=symbol)
+        self._troubles.begins(subject, what, why, now, symbol=symbol)
         self._not_before[symbol] = self._clock.monotonic() + PAUSE_SECONDS
         return False
 
-    def _why_not(self, latest: Quote | None, bid_at_least: Decimal) -> str | None:
-        if latest is None:
-            return "the exchange has no quote of it"
-        problem = self._problem_of(latest, self._clock.now())
-        if problem is not None:
-            return f"the exchange's own quote: {problem}"
-        if latest.bid < bid_at_least:
-            return f"the exchange's own bid is {plain(latest.bid)}, not {plain(bid_at_least)}"
-        return None
+    def _why_not(self, latest: Quote, now: datetime, reaches: Callable[[Quote], str | None]) -> str | None:
+        problem = self._problem_of(latest, now)
+        return reaches(latest) if problem is None else f"the exchange's own quote: {problem}"
+
+
+def _bid_problem(quote: Quote, at_least: Decimal) -> str | None:
+    return (
+        None
+        if quote.bid >= at_least
+        else f"the exchange's own bid is {plain(quote.bid)}, not {plain(at_least)}"
+    )
+
+
+def _ask_problem(quote: Quote, at_most: Decimal) -> str | None:
+    return (
+        None
+        if quote.ask <= at_most
+        else f"the exchange's own ask is {plain(quote.ask)}, not {plain(at_most)}"
+    )

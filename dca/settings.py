@@ -287,7 +287,7 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
             per_hour=read.whole("MAX_ORDERS_PER_HOUR", "60", least="1", most="1000000"),
         ),
         requests_per_minute=read.whole("MAX_REQUESTS_PER_MINUTE", "130", least="40", most="1000000"),
-        workers=read.whole("WORKERS", "4", least="1", most="32"),
+        workers=read.whole("WORKERS", "16", least="1", most="32"),
         log_dir=ROOT / (read.optional("LOG_DIR") or "logs"),  # relative to the project, wherever it runs
         state_dir=ROOT / (read.optional("STATE_DIR") or "var"),
         warnings=tuple(warnings),

@@ -54,7 +54,9 @@ class CancelBuy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndCooldown:
-    early: bool
+    """`early_at`: the ask at which it ends before its time; None: its time is up."""
+
+    early_at: Decimal | None
     reason: str
 
 
@@ -215,10 +217,10 @@ def decide(
 
 def _end_cooldown(reach: Levels, quote: Quote, now: datetime) -> EndCooldown:
     if reach.wake_at is not None and now >= reach.wake_at:
-        return EndCooldown(early=False, reason="its time is up")
+        return EndCooldown(early_at=None, reason="its time is up")
     assert reach.ask_at_most is not None
     reason = f"ask {plain(quote.ask)} fell to the restart price {_rounded(reach.ask_at_most)}"
-    return EndCooldown(early=True, reason=reason)
+    return EndCooldown(early_at=reach.ask_at_most, reason=reason)
 
 
 def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal) -> Place | CancelBuy:

@@ -33,9 +33,10 @@ from dca.model import (
     plain,
     round_down,
 )
+from dca.new_order import new_order
 from dca.ports import Broker, Clock, Store, Transaction
 from dca.second_look import SecondLook
-from dca.strategy import CancelBuy, EndCooldown, Place
+from dca.strategy import Action, CancelBuy, EndCooldown, Place
 
 SEND_WITHIN_SECONDS = 5.0
 """An order that took longer from its claim to the wire is not sent any more; settling gives it up."""
@@ -63,8 +64,7 @@ class Trader:
         self._clock = clock
         self._troubles = troubles
         self._limits = limits
-        self._quotes: dict[str, Quote] = {}
-        self._second_look = SecondLook(broker, clock, troubles, self._quote_problem)
+        self._second_look = SecondLook(broker, clock, troubles, self._quote_problem, desk.unconfirmed_until)
         self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
 
     def on_quote(self, quote: Quote) -> bool:
@@ -74,7 +74,6 @@ class Trader:
         Raises:
             Unavailable: database or exchange do not answer; the next quote tries again.
         """
-        self._quotes[quote.symbol] = quote
         watch = self._desk.watch(quote.symbol)
         now = self._clock.now()
         if watch is None or watch.cycle is None or not watch.levels.reached(quote, now):
@@ -104,6 +103,8 @@ class Trader:
         if rules is None:
             return  # delisted since the look: the next one says so
         action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
+        if action is None or not self._is_confirmed(asset.asset_symbol, action):
+            return
         match action:
             case EndCooldown():
                 self._end_cooldown(asset, quote, rules)
@@ -111,11 +112,17 @@ class Trader:
                 acked = (order for order in watch.open_orders if order.state is OrderState.ACKED)
                 for order in acked:  # any other is for settling
                     self.cancel(order, reason)
-            case Place(purpose=Purpose.TAKE_PROFIT, trigger_price=Decimal() as price):
-                if self._second_look.confirms(asset.asset_symbol, price):
-                    self._place(asset, quote, rules, with_position=True)
             case Place(purpose=purpose):
                 self._place(asset, quote, rules, with_position=purpose.side is Side.SELL)
+
+    def _is_confirmed(self, symbol: str, action: Action) -> bool:
+        """A price that sells at the market, or ends a cooldown before its time, is looked at twice."""
+        match action:
+            case Place(purpose=Purpose.TAKE_PROFIT, trigger_price=Decimal() as price):
+                return self._second_look.confirms_bid(symbol, price)
+            case EndCooldown(early_at=Decimal() as price):
+                return self._second_look.confirms_ask(symbol, price)
+        return True
 
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
@@ -131,7 +138,7 @@ class Trader:
         ended = self._store.transaction(work)
         if ended is not None:
             cycle, action = ended
-            what = "cooldown ended early" if action.early else "cooldown over"
+            what = "cooldown over" if action.early_at is None else "cooldown ended early"
             fact("cycle", what, symbol=asset.asset_symbol, cycle=cycle.id, why=action.reason)
         self.books.look(asset.asset_symbol)
         watch = self._desk.watch(asset.asset_symbol)
@@ -166,8 +173,8 @@ class Trader:
             claimed = self._store.transaction(claim)
         except LostRace:
             claimed = None  # another process was first; its order is read below
-        self.books.look(asset.asset_symbol)
         if claimed is None:
+            self.books.look(asset.asset_symbol)
             return
         order, reason = claimed
         fact(
@@ -207,7 +214,11 @@ class Trader:
             if checked is None:
                 return None
             cycle, orders, action = checked
-        order = tx.insert_order(self._new_order(current, cycle, orders, action, quote, rules, now))
+        order = tx.insert_order(
+            new_order(
+                current, cycle, orders, action, quote, rules, now, self._desk.install_id, self._desk.epoch
+            )
+        )
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
 
@@ -247,55 +258,13 @@ class Trader:
         self._troubles.ends("sell", f"{position.symbol} held back", self._clock.now(), symbol=position.symbol)
         return cycle, orders, replace(action, qty=qty)
 
-    def _new_order(
-        self,
-        asset: Asset,
-        cycle: Cycle,
-        orders: list[Order],
-        action: Place,
-        quote: Quote,
-        rules: TradingRules,
-        now: datetime,
-    ) -> Order:
-        """The order's row, whole and final before anything is sent."""
-        seq = max((order.seq for order in orders), default=0) + 1
-        return Order(
-            id=0,
-            asset_id=asset.id,
-            cycle_id=cycle.id,
-            seq=seq,
-            purpose=action.purpose,
-            level=action.level,
-            client_order_id=ledger.client_order_id(
-                self._desk.install_id, cycle.id, seq, action.purpose, action.level
-            ),
-            symbol=asset.asset_symbol,
-            side=action.purpose.side,
-            order_type=action.order_type,
-            time_in_force="gtc",
-            qty=action.qty,
-            limit_price=action.limit_price,
-            state=OrderState.SENT,
-            trigger_price=action.trigger_price,
-            quote_price=action.quote_price,
-            quote_age_ms=max(0, round((now - quote.at).total_seconds() * 1000)),
-            base_order_amount=asset.base_order_amount,
-            safety_order_amount=asset.safety_order_amount,
-            max_safety_orders=asset.max_safety_orders,
-            take_profit_percent=asset.take_profit_percent,
-            min_order_size=rules.min_order_size,
-            qty_increment=rules.qty_increment,
-            epoch=self._desk.epoch,
-            created_at=now,
-            last_sent_at=now,
-        )
-
     def _send(self, order: Order, attempt: int, claiming_since: float) -> None:
-        """POST a claimed order and book the answer. No answer leaves it in flight: settling asks. One that
-        was not claimed a moment ago may have been given up meanwhile."""
+        """POST a claimed order and book the answer, which reads the asset anew. No answer leaves it in
+        flight: settling asks. One that was not claimed a moment ago may have been given up meanwhile."""
         if self._clock.monotonic() - claiming_since > SEND_WITHIN_SECONDS:
             what, why = f"not sent {order.client_order_id}", "the claim took too long"
             warn("order", what, symbol=order.symbol, why=why)
+            self.books.look(order.symbol)
             return
         match self._broker.submit(order):
             case Accepted(snapshot=snapshot):
@@ -313,6 +282,7 @@ class Trader:
             case Unknown(reason=reason):
                 what = f"outcome unknown {order.client_order_id}"
                 warn("order", what, symbol=order.symbol, cycle=order.cycle_id, why=reason)
+                self.books.look(order.symbol)
 
     def settle(self, order: Order) -> Settled:
         """Ask what became of an order. One that provably never arrived is sent again under the same id
@@ -337,11 +307,12 @@ class Trader:
         return self.books.claim_resend(order)
 
     def _still_wanted(self, order: Order) -> bool:
-        """Whether the same order, to the letter, would be right at the newest quote."""
-        watch, quote = self._desk.watch(order.symbol), self._quotes.get(order.symbol)
-        if watch is None or watch.problem is not None or quote is None:
+        """Whether the same order, to the letter, would be right at the newest quote; not without one."""
+        watch = self._desk.watch(order.symbol)
+        if watch is None or watch.problem is not None:
             return False
-        if self._quote_problem(quote, self._clock.now()) is not None:
+        quote = self._second_look.newest(order.symbol)
+        if quote is None:
             return False
         if order.side is Side.SELL:
             if order.trigger_price is None:  # the operator's wish, if it still is one

@@ -1,4 +1,4 @@
-"""Takes from an inbox and trades."""
+"""Takes from the inbox and trades."""
 
 import threading
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dca.bookkeeper import Settled
 from dca.errors import Unavailable
 from dca.failures import Failures
-from dca.inbox import ConfirmFee, Inbox, Settle, Task
+from dca.inbox import ConfirmFee, Inbox, Item, Settle
 from dca.logs import Troubles
 from dca.model import Order, Quote, Snapshot
 from dca.ports import Clock, Feed
@@ -28,29 +28,60 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+class Rests:
+    """Pairs whose quotes are left alone for a moment, by all workers. `failing`: whether the last that was
+    asked of database or exchange was not answered."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+        self.failing = False
+
+    def begin(self, symbol: str) -> None:
+        self._until[symbol] = self._clock.monotonic() + REST_SECONDS
+
+    def is_resting(self, symbol: str) -> bool:
+        return bool(self._until) and self._clock.monotonic() < self._until.get(symbol, 0.0)
+
+    def end(self) -> None:
+        """Something answered again."""
+        self.failing = False
+        self._until.clear()
+
+
 class Worker:
-    """Takes from one inbox and trades, in plain blocking code. For one thread."""
+    """Takes from the inbox and trades, in plain blocking code. For one thread."""
 
     def __init__(
-        self, trader: Trader, inbox: Inbox, feed: Feed, troubles: Troubles, failures: Failures, clock: Clock
+        self,
+        trader: Trader,
+        inbox: Inbox,
+        feed: Feed,
+        rests: Rests,
+        troubles: Troubles,
+        failures: Failures,
+        clock: Clock,
     ) -> None:
         self._trader = trader
         self._inbox = inbox
         self._feed = feed
+        self._rests = rests
         self._troubles = troubles
         self._failures = failures
         self._clock = clock
-        self._resting: dict[str, float] = {}
-        self._failing = False
 
     def work(self, timeout_seconds: float) -> bool:
         """Wait for an item and handle it; False if none came."""
         item = self._inbox.take(timeout_seconds)
-        if item is not None:
+        if item is None:
+            return False
+        try:
             self._take(item)
-        return item is not None
+        finally:
+            self._inbox.done(item)
+        return True
 
-    def _take(self, item: Task | Quote) -> None:
+    def _take(self, item: Item) -> None:
         """Handle one item. Where something does not answer nothing was decided, and nothing is lost: a
         later quote decides, and settling finds what an order update said."""
         survived = False
@@ -58,41 +89,45 @@ class Worker:
             answered = self._handle(item)
             survived = True
         except Unavailable as error:
-            self._failing = True
+            self._rests.failing = True
             self._troubles.begins("worker", type(error).__name__, str(error), self._clock.now())
             if isinstance(item, Quote):
-                self._resting[item.symbol] = self._clock.monotonic() + REST_SECONDS
+                self._rests.begin(item.symbol)
             survived = True
             return
         finally:
             if not survived:
                 self._failures.note(item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol)
-        if self._failing and answered:
+        if self._rests.failing and answered:
             self._recovered()
 
     def _recovered(self) -> None:
-        self._failing = False
-        self._resting.clear()
+        self._rests.end()
         for name in ("ExchangeUnavailable", "DatabaseUnavailable", "RequestRefused", "RateLimited"):
             self._troubles.ends("worker", name, self._clock.now())
 
-    def _handle(self, item: Task | Quote) -> bool:
+    def _handle(self, item: Item) -> bool:
         """Whether database or exchange had to answer, and did."""
         match item:
             case Quote():
-                if self._resting and self._clock.monotonic() < self._resting.get(item.symbol, 0.0):
-                    return False
-                return self._trader.on_quote(item)
+                return not self._rests.is_resting(item.symbol) and self._trader.on_quote(item)
             case Snapshot():
-                self._trader.books.book(item)
+                self._booked(self._trader.books.book(item))
             case Settle(order=order):
                 settled = self._trader.settle(order)
+                self._booked(settled.order)
                 if self._stream_missed(order, settled):
                     why = f"{order.client_order_id} changed, and the stream did not say so"
                     self._feed.reconnect(self._feed.orders, why)
-            case ConfirmFee(order=order):
-                self._trader.books.confirm_fee(order)
+            case ConfirmFee(order=order, executions=executions):
+                self._trader.books.confirm_fee(order, executions)
+                self._feed.look_again(order.symbol)
         return True
+
+    def _booked(self, order: Order | None) -> None:
+        """What was booked may have put a level where the newest quote is already."""
+        if order is not None:
+            self._feed.look_again(order.symbol)
 
     def _stream_missed(self, before: Order, settled: Settled) -> bool:
         """Whether asking brought news that a living stream would have brought before (F11)."""

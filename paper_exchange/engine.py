@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 from paper_exchange import rules, wire
@@ -56,6 +56,7 @@ class Engine:
         partial_percent: int = 10,
         latency: timedelta = timedelta(milliseconds=25),
         fee_delay: timedelta = timedelta(seconds=5),
+        pairs: int = 0,
     ) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a market, not a secret
         self._partial_percent = partial_percent
@@ -65,7 +66,7 @@ class Engine:
         self.started_at = now
         self.start_cash = cash
         self.account = Account(id=self._uuid(), cash=cash)
-        self.pairs = all_pairs()
+        self.pairs = all_pairs(pairs)
         self.quotes: dict[str, Quote] = {}
         self.orders: dict[str, Order] = {}
         self._open: dict[str, Order] = {}
@@ -283,7 +284,8 @@ class Engine:
     def _size(self, order: Order) -> Decimal:
         forced = self.faults.take("fill.partial", order.symbol)
         if forced is not None:
-            return min(Decimal(str(forced.args.get("n", order.remaining / 2))), order.remaining)
+            half = (order.remaining / 2).quantize(STEP, rounding=ROUND_UP)
+            return min(Decimal(str(forced.args.get("n", half))), order.remaining)
         if self._random.randrange(100) >= self._partial_percent:
             return order.remaining
         share = Decimal(self._random.randrange(10, 91)) / 100

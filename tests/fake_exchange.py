@@ -4,7 +4,7 @@ Independent of paper_exchange: the trader's races are about the order of events,
 one of them in its hand.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -66,6 +66,8 @@ class FakeExchange:
     hidden_until: datetime | None = None
     down: bool = False
     price: Decimal = Decimal(100)
+    quoted_at: datetime | None = None
+    """When its latest quote was made; None: just now."""
     limited: bool = False
     on_submit: Callable[[Snapshot], None] | None = None
     on_positions: Callable[[int], None] | None = None
@@ -136,13 +138,14 @@ class FakeExchange:
 
     def order(self, client_order_id: str) -> Snapshot | None:
         self._answer()
-        if self.hidden_until is not None and self.clock.now() < self.hidden_until:
-            return None
-        return self.orders.get(client_order_id)
+        return None if self._is_hidden() else self.orders.get(client_order_id)
+
+    def _is_hidden(self) -> bool:
+        return self.hidden_until is not None and self.clock.now() < self.hidden_until
 
     def open_orders(self) -> list[Snapshot]:
         self._answer()
-        return [order for order in self.orders.values() if not order.is_closed]
+        return [order for order in self.orders.values() if not (order.is_closed or self._is_hidden())]
 
     def cancel(self, exchange_order_id: str) -> None:
         self._answer()
@@ -182,9 +185,9 @@ class FakeExchange:
 
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
         self._answer()
-        price = self.price
+        price, at = self.price, self.quoted_at or received_at
         return {
-            symbol: Quote(symbol=symbol, bid=price, ask=price, at=received_at, received_at=received_at)
+            symbol: Quote(symbol=symbol, bid=price, ask=price, at=at, received_at=received_at)
             for symbol in symbols
         }
 
@@ -193,9 +196,11 @@ class FakeExchange:
         qty = self.held.get(symbol, Decimal(0))
         return Position(symbol=symbol, qty=qty, qty_available=qty - self.tied_up)
 
-    def executions(self, order: Order) -> list[Execution]:
+    def executions(self, orders: Sequence[Order]) -> list[Execution]:
         self._answer()
-        return self.executions_of.get(order.exchange_order_id or "", [])
+        return [
+            each for order in orders for each in self.executions_of.get(order.exchange_order_id or "", [])
+        ]
 
     def _answer(self) -> None:
         if self.down:

@@ -152,7 +152,7 @@ def test_positions_and_executions_of_a_buy(broker: Broker, exchange: ExchangePro
     held = broker.position("BTC/USD")
     assert held.qty == held.qty_available < order.qty
     placed = replace(order, exchange_order_id=outcome.snapshot.exchange_order_id)
-    assert sum(execution.qty for execution in broker.executions(placed)) == order.qty
+    assert sum(execution.qty for execution in broker.executions([placed])) == order.qty
 
 
 def test_wrong_keys_are_refused(exchange: ExchangeProcess) -> None:

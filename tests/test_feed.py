@@ -7,10 +7,11 @@ import pytest
 
 from dca.clock import SystemClock
 from dca.feed import PING_SECONDS, Feed
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote, Snapshot
 from tests.processes import ExchangeProcess, eventually
+from tests.taking import taken
 
 
 class Listener:
@@ -18,12 +19,12 @@ class Listener:
 
     def __init__(self, exchange: ExchangeProcess) -> None:
         self.troubles = Troubles()
-        self.inboxes = Inboxes(1)
+        self.inbox = Inbox()
         self.connects = 0
         self.quotes: list[Quote] = []
         self.updates: list[Snapshot] = []
         self.feed = Feed(
-            exchange.settings, self.inboxes, SystemClock(), self.troubles, self._connected, ping_seconds=1
+            exchange.settings, self.inbox, {}, SystemClock(), self.troubles, self._connected, ping_seconds=1
         )
         self.feed.set_symbols({"BTC/USD"})
         self.feed.start()
@@ -32,7 +33,7 @@ class Listener:
         self.connects += 1
 
     def hear(self) -> None:
-        while (item := self.inboxes.all[0].take(0.01)) is not None:
+        while (item := taken(self.inbox, 0.01)) is not None:
             if isinstance(item, Quote):
                 self.quotes.append(item)
             elif isinstance(item, Snapshot):

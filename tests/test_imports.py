@@ -24,7 +24,7 @@ DCA = [file for file in SOURCES if file.is_relative_to(ROOT / "dca")]
 TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 
 PURE = (
-    *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire"),
+    *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire", "tripwire", "new_order"),
     *("invariants", "locks", "fuse"),
     *("reporting", "operator/ladder", "records", "incidents", "digest"),
 )

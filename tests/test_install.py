@@ -79,7 +79,7 @@ def test_lines_and_comments_of_a_person_stay() -> None:
 def test_a_new_name_stands_below_the_comment_that_shows_it() -> None:
     text = (ROOT / ".env.example").read_text()
     lines = env_file.with_values(text, {"WORKERS": "8"}).splitlines()
-    assert lines[lines.index("# WORKERS=4") + 1] == 'WORKERS="8"'
+    assert lines[lines.index("# WORKERS=16") + 1] == 'WORKERS="8"'
 
 
 def test_a_line_break_is_refused() -> None:

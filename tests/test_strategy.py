@@ -42,8 +42,8 @@ def shown(action: Action | None) -> str:
             return NOTHING
         case CancelBuy():
             return "cancel the buy"
-        case EndCooldown(early=early):
-            return "end the cooldown early" if early else "end the cooldown"
+        case EndCooldown(early_at=price):
+            return "end the cooldown" if price is None else "end the cooldown early"
         case Place(purpose=Purpose.TAKE_PROFIT, order_type=OrderType.MARKET, limit_price=None):
             return f"sell {plain(action.qty)}"
         case Place(purpose=Purpose.BASE, order_type=OrderType.LIMIT, limit_price=Decimal() as limit):

@@ -164,9 +164,11 @@ def test_F22_a_fill_of_an_order_that_was_given_up_is_found_by_the_checker(rig: R
     rig.quote("100")
     name = rig.last_id()
     rig.exchange.lose_request = False
+    rig.exchange.quoted_at = rig.clock.now()  # no quote since, so it is not sent again
     for seconds in (121, 31):
         rig.clock.pass_seconds(seconds)
         rig.settle()
+    rig.exchange.quoted_at = None
     assert rig.orders()[0].state is OrderState.VOID
     late(rig, name, "buy", "0.2")
     check(rig)

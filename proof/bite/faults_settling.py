@@ -165,9 +165,9 @@ FAULTS = (
     Fault(
         name="sent-again-on-an-old-quote",
         number="F16",
-        file=TRADER,
-        old="        if self._quote_problem(quote, self._clock.now()) is not None:\n",
-        new="        if False:\n",
+        file="dca/second_look.py",
+        old="        good = latest is not None and self._problem_of(latest, self._clock.now()) is None\n",
+        new="        good = latest is not None\n",
         costs="a market sell goes out on a price of minutes ago",
         tests=(
             "tests/proof/test_bitten.py::test_a_sale_is_not_sent_again_below_its_price_or_on_an_old_quote",

@@ -13,7 +13,7 @@ import mysql.connector
 
 from dca.desk import Desk
 from dca.failures import Failures
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
 from dca.model import Asset, Cycle, Order, OrderState, Quote, Side
@@ -21,7 +21,7 @@ from dca.settings import DatabaseSettings, parse
 from dca.store import Store
 from dca.store_rows import columns, outward
 from dca.trader import Trader
-from dca.worker import Worker, limits_of
+from dca.worker import Rests, Worker, limits_of
 from proof.fuzz import junk, rows, samples
 from proof.fuzz.samples import ASSET, NOW, WATCHING
 from proof.fuzz.stand_in import Ears, Exchange, Watchmaker
@@ -156,16 +156,16 @@ class _Bot:
         self._desk = Desk(install_id, epoch)
         self._desk.rules = self.exchange.trading_rules()
         troubles, feed = Troubles(), Ears()
-        self._inboxes = Inboxes(1)
+        self._inbox = Inbox()
         trader = Trader(store, self.exchange, self._desk, self.clock, troubles, limits_of(settings))
         failures = Failures(folder / "failures.json")
-        self._worker = Worker(trader, self._inboxes.all[0], feed, troubles, failures, self.clock)
+        self._worker = Worker(trader, self._inbox, feed, Rests(self.clock), troubles, failures, self.clock)
         self._stopped: list[str] = []
         self._loop = MainLoop(
             store=store,
             broker=self.exchange,
             desk=self._desk,
-            inboxes=self._inboxes,
+            inbox=self._inbox,
             feed=feed,
             clock=self.clock,
             troubles=troubles,
@@ -180,9 +180,7 @@ class _Bot:
         for price in dice.sample(("97", "98.4", "100", "101.5", "110", "50"), 2):
             for symbol in self._symbols_of(number):
                 at, value = self.clock.now(), Decimal(price)
-                self._inboxes.all[0].put_quote(
-                    Quote(symbol=symbol, bid=value, ask=value, at=at, received_at=at)
-                )
+                self._inbox.put_quote(Quote(symbol=symbol, bid=value, ask=value, at=at, received_at=at))
             self.exchange.price = Decimal(price)
             self._work()
             for order in self.exchange.live():
@@ -205,7 +203,7 @@ class _Bot:
         part = {"filled": order.qty, "partially_filled": order.qty / 2, "canceled": order.filled_qty}[what]
         self.exchange.end(name, what, max(part, order.filled_qty), min(price, order.limit_price or price))
         if dice.random() < 0.5:  # the stream tells it; otherwise settling finds it
-            self._inboxes.all[0].put(self.exchange.orders[name])
+            self._inbox.put(self.exchange.orders[name])
 
     def _tick(self) -> None:
         self._loop.tick()

@@ -14,7 +14,7 @@ import msgpack
 from websockets.exceptions import ConnectionClosedError
 
 from dca.feed import Feed
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote, Snapshot
 from proof.fuzz import acting, junk, samples, sane
@@ -94,7 +94,7 @@ class _Stream:
     def __init__(self) -> None:
         self.shown = ""
         self._loop = asyncio.new_event_loop()
-        self._feed = _DeafFeed(SETTINGS, Inboxes(1), _Still(), Troubles(), lambda: None)
+        self._feed = _DeafFeed(SETTINGS, Inbox(), {}, _Still(), Troubles(), lambda: None)
 
     def close(self) -> None:
         self._loop.close()
@@ -103,7 +103,7 @@ class _Stream:
         """What came into the inbox, and what was told, when these frames were sent."""
         self.shown = junk.brief(list(frames))
         feed, ears = self._feed, _Ears()
-        feed._inboxes, feed._troubles, feed.frames = Inboxes(1), ears, frames
+        feed._inbox, feed._troubles, feed.frames = Inbox(), ears, frames
         feed._symbols = frozenset({SYMBOL})
         hear = feed._hear_orders if state == "orders" else feed._hear_quotes
         over = False
@@ -113,7 +113,8 @@ class _Stream:
             over = True
         promise(over, "the stream ended by itself")
         found = []
-        while (item := feed._inboxes.all[0].take(0)) is not None:
+        while (item := feed._inbox.take(0)) is not None:
+            feed._inbox.done(item)
             found.append(item)
         return found, ears.told[:-1]
 

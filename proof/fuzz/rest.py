@@ -181,7 +181,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         name="executions",
-        call=lambda b: b.executions(samples.SENT),
+        call=lambda b: b.executions([samples.SENT]),
         bodies=([samples.FILL], [samples.FILL, {**samples.FILL, "order_id": "another"}], []),
         judge=_judge_executions,
         weight=3,

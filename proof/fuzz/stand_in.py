@@ -3,7 +3,7 @@
 Independent of the paper exchange, which has a market; here the dice say what becomes of an order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -123,7 +123,7 @@ class Exchange:
     def positions(self) -> dict[str, Position]:
         return {symbol.replace("/", ""): self.position(symbol) for symbol, qty in self.held.items() if qty}
 
-    def executions(self, order: Order) -> list[Execution]:  # noqa: ARG002
+    def executions(self, orders: Sequence[Order]) -> list[Execution]:  # noqa: ARG002
         return []
 
     def account(self) -> Account:
@@ -168,3 +168,6 @@ class Ears:
 
     def reconnect(self, stream: object, why: str) -> None:
         """It is always open."""
+
+    def look_again(self, symbol: str) -> None:
+        """It brings no quotes of its own."""

@@ -2,8 +2,8 @@
 get lost, come late, or are wrong."""
 
 import random
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from dca import wire
@@ -41,6 +41,8 @@ READ_FAULTS = ("drop_before", "timeout", "garbage", "refused")
 SUBMIT_FAULTS = ("drop_before", "accept_then_drop", "timeout", "timeout_after", "late", "garbage", "reject")
 CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
 OUTAGE = "rest.down"
+ORDERS_OF_A_PAGE, FILLS_OF_A_PAGE = 500, 100
+"""As dca/broker.py asks for them."""
 
 
 class Witness(Protocol):
@@ -49,6 +51,13 @@ class Witness(Protocol):
     def posting(self, process: Process, order: Order) -> None: ...
     def accepted(self, order: EngineOrder) -> None: ...
     def canceling(self, process: Process, order_id: str) -> None: ...
+
+
+class Gate(Protocol):
+    """Counts requests before they go out, as dca/pace.py does, and may refuse them. `broker` is a session."""
+
+    def reserve(self, broker: "SimBroker", side: Side) -> None: ...
+    def passes(self, broker: "SimBroker", call: str) -> None: ...
 
 
 def faults_of(call: str) -> tuple[str, ...]:
@@ -73,6 +82,7 @@ class Exchange:
         self.witness = witness
         self.hidden_until: dict[str, float] = {}
         """Orders that look-ups do not find yet, by our id."""
+        self.gate: Gate | None = None
 
     def lag(self) -> float:
         """How long a request takes to get there, in seconds."""
@@ -141,7 +151,7 @@ class SimBroker:
     """Implements ports.MainBroker for one process."""
 
     def __init__(self, process: Process, exchange: Exchange) -> None:
-        self._process = process
+        self.process = self._process = process
         self._exchange = exchange
         self._engine = exchange.engine
         self._weather = exchange.weather
@@ -149,7 +159,9 @@ class SimBroker:
     # ---- orders ----------------------------------------------------------------------------------------
 
     def reserve(self, side: Side) -> None:
-        """Requests are not counted here: dca/pace.py has tests of its own."""
+        """Requests are counted where somebody wants them to be (bench/budget.py)."""
+        if self._exchange.gate is not None:
+            self._exchange.gate.reserve(self, side)
 
     def submit(self, order: Order) -> SubmitOutcome:
         exchange, fault = self._exchange, self._begin("submit", order.symbol)
@@ -246,9 +258,9 @@ class SimBroker:
     def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
         def read(_: str | None) -> list[Snapshot]:
             orders = self._engine.orders.values()
-            return self._snapshots(
-                [each for each in orders if not each.is_open and each.created_at > submitted_after]
-            )
+            found = [each for each in orders if not each.is_open and each.created_at > submitted_after]
+            self._further_pages("closed_orders", len(found) // ORDERS_OF_A_PAGE)
+            return self._snapshots(found)
 
         return self._read("closed_orders", read)
 
@@ -270,11 +282,15 @@ class SimBroker:
 
         return self._read("positions", read)
 
-    def executions(self, order: Order) -> list[Execution]:
+    def executions(self, orders: Sequence[Order]) -> list[Execution]:
+        wanted = {order.exchange_order_id for order in orders}
+
         def read(_: str | None) -> list[Execution]:
-            rows = self._engine.activities
-            mine = [row for row in rows if row.get("order_id") == order.exchange_order_id]
-            return [wire.execution(row) for row in mine if row["activity_type"] == "FILL"]
+            rows = [row for row in self._engine.activities if row["activity_type"] == "FILL"]
+            mine = [index for index, row in enumerate(rows) if row["order_id"] in wanted]
+            back = len(rows) - (mine[0] if mine else len(rows))
+            self._further_pages("executions", max(back - 1, 0) // FILLS_OF_A_PAGE)
+            return [wire.execution(rows[index]) for index in mine]
 
         return self._read("executions", read)
 
@@ -318,6 +334,8 @@ class SimBroker:
 
     def _begin(self, call: str, symbol: str | None) -> str | None:
         """The request goes out. Returns what befalls it."""
+        if self._exchange.gate is not None:
+            self._exchange.gate.passes(self, call)
         if self._process.in_transaction:
             raise AssertionError(f"I29: {call} while a transaction is open")
         self._process.reach(f"before {call}", self._exchange.lag())
@@ -331,6 +349,12 @@ class SimBroker:
             if fault not in {"not_found", "stale"} and self._weather.take(name, symbol) is not None:
                 return fault
         return None
+
+    def _further_pages(self, call: str, count: int) -> None:
+        """Requests that a long list takes, after the first."""
+        for _ in range(count):
+            if self._exchange.gate is not None:
+                self._exchange.gate.passes(self, call)
 
     def _end(self, call: str) -> None:
         """The answer arrives."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from dca import wire
 from dca.feed import StreamState
-from dca.inbox import Inbox, Inboxes, Task
+from dca.inbox import Inbox, Task
 from dca.model import Quote
 from dca.ports import Stream
+from dca.tripwire import Tripwire, is_quiet
 from paper_exchange.values import Quote as EngineQuote
 from proof.simulation.exchange import Exchange
 from proof.simulation.hub import Process
@@ -26,11 +27,11 @@ _ODD = {
 
 
 class WakingInbox(Inbox):
-    """Wakes the worker that waits for it."""
+    """Wakes a worker that waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.wake: Callable[[], None] | None = None
+        self.resting: list[Callable[[], None]] = []
 
     def put_quote(self, quote: Quote) -> None:
         super().put_quote(quote)
@@ -41,20 +42,26 @@ class WakingInbox(Inbox):
         self._wake()
 
     def _wake(self) -> None:
-        wake, self.wake = self.wake, None
-        if wake is not None:
-            wake()
+        if self.resting:
+            self.resting.pop()()
 
 
 class SimFeed:
     """Implements ports.Feed for one process."""
 
     def __init__(
-        self, process: Process, exchange: Exchange, inboxes: Inboxes, on_orders_connected: Callable[[], None]
+        self,
+        process: Process,
+        exchange: Exchange,
+        inbox: Inbox,
+        tripwires: Mapping[str, Tripwire],
+        on_orders_connected: Callable[[], None],
     ) -> None:
         self._process = process
         self._exchange = exchange
-        self._inboxes = inboxes
+        self._inbox = inbox
+        self._tripwires = tripwires
+        self._newest: dict[str, Quote] = {}
         self._on_orders_connected = on_orders_connected
         self._symbols: frozenset[str] = frozenset()
         self._deaf = {"order stream": 0.0, "quote stream": 0.0}
@@ -73,6 +80,15 @@ class SimFeed:
         self._exchange.weather.happened[f"{stream.name} given up"] += 1
         mine = self.orders if stream.name == self.orders.name else self.quotes
         self.lose(mine, RECONNECT_SECONDS)
+
+    def look_again(self, symbol: str) -> None:
+        """As feed.Feed compares a quote with the levels."""
+        quote, tripwire = self._newest.get(symbol), self._tripwires.get(symbol)
+        if quote is None:
+            return
+        bid, ask, now = float(quote.bid), float(quote.ask), self._process.clock.now()
+        if tripwire is None or not is_quiet(tripwire, bid, ask, now):
+            self._inbox.put_quote(quote)
 
     def lose(self, stream: StreamState, seconds: float) -> None:
         """The connection is gone, and comes back after so long."""
@@ -117,7 +133,7 @@ class SimFeed:
             return
         self.orders.last_message_at = self._process.clock.now()
         snapshot = wire.snapshot(update["order"])
-        self._inboxes.of(snapshot.symbol).put(snapshot)
+        self._inbox.put(snapshot)
 
     def send_quote(self, quote: EngineQuote) -> None:
         """A quote leaves the exchange."""
@@ -153,4 +169,5 @@ class SimFeed:
         except ValueError:
             return  # as feed.Feed drops it
         self.quotes.last_message_at = now
-        self._inboxes.of(symbol).put_quote(quote)
+        self._newest[symbol] = quote
+        self.look_again(symbol)

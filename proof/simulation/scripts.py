@@ -13,15 +13,16 @@ from dca.checker import Checker
 from dca.desk import Desk
 from dca.errors import StartRefused, Unavailable
 from dca.failures import Failures
-from dca.inbox import Inboxes
+from dca.guard import Guard
 from dca.job import Job
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
 from dca.ports import Store
 from dca.runtime import Context
 from dca.settings import Settings
+from dca.supervisor import Supervisor
 from dca.trader import Trader
-from dca.worker import Worker, limits_of
+from dca.worker import Rests, Worker, limits_of
 from proof.simulation.exchange import Exchange, SimBroker
 from proof.simulation.feed import SimFeed, WakingInbox
 from proof.simulation.hub import Process
@@ -54,6 +55,8 @@ class MainApp:
         self._new_store = store
         self._stopping = False
         self._loop: MainLoop | None = None
+        self.workers: list[Worker] = []
+        self.tick_seconds = TICK_SECONDS
 
     def start(self) -> None:
         self.process.spawn(self._run)
@@ -76,15 +79,13 @@ class MainApp:
         desk = Desk(control.install_id, control.epoch)
         desk.mode = control.mode
         desk.rules = self._until_it_answers(broker.trading_rules)
-        inboxes = Inboxes(WORKERS)
-        mine = [WakingInbox() for _ in inboxes.all]
-        inboxes.all = list(mine)
-        feed = SimFeed(process, self._exchange, inboxes, self._ask_to_settle)
+        inbox, rests = WakingInbox(), Rests(clock)
+        feed = SimFeed(process, self._exchange, inbox, desk.tripwires, self._ask_to_settle)
         self._loop = loop = MainLoop(
             store=store,
             broker=broker,
             desk=desk,
-            inboxes=inboxes,
+            inbox=inbox,
             feed=feed,
             clock=clock,
             troubles=troubles,
@@ -93,7 +94,7 @@ class MainApp:
             stop=lambda _: self.stop(),
         )
         self._until_it_answers(loop.refresh)
-        for inbox in mine:
+        for _ in range(WORKERS):
             trader = Trader(
                 store,
                 SimBroker(process, self._exchange),
@@ -102,12 +103,13 @@ class MainApp:
                 troubles,
                 limits_of(settings),
             )
-            worker = Worker(trader, inbox, feed, troubles, NoFailures(), clock)
+            worker = Worker(trader, inbox, feed, rests, troubles, NoFailures(), clock)
+            self.workers.append(worker)
             process.spawn(self._working(worker, inbox))
         self.feed = feed
         feed.start()
         while not self._stopping:
-            process.pause(TICK_SECONDS)
+            process.pause(self.tick_seconds)
             loop.tick()
         process.pause(1.0)
         process.die()
@@ -120,7 +122,7 @@ class MainApp:
         def work() -> None:
             while not self._stopping:
                 if not worker.work(timeout_seconds=0.0):
-                    inbox.wake = self.process.wait()
+                    inbox.resting.append(self.process.wait())
                     self.process.sleep()
 
         return work
@@ -153,6 +155,8 @@ CARETAKERS: dict[str, Callable[[Job], None]] = {
     "order_manager": order_manager.main,
     "cooldown_manager": cooldown_manager.main,
     "consistency_checker": lambda job: Checker(job).run(),
+    # What the watchdog asks the exchange; the simulation's own cron does not run it.
+    "watchdog": lambda job: Guard(job, Supervisor(job.settings, job.clock)).ask_for_keys(),
 }
 
 

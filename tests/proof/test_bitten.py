@@ -13,7 +13,7 @@ from dca import settings
 from dca.bookkeeper import MAX_ATTEMPTS
 from dca.errors import ExchangeUnavailable, StartRefused
 from dca.feed import StreamState
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.job import Job
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
@@ -23,6 +23,7 @@ from dca.runtime import Context
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
 from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
+from tests.taking import taken
 from tests.test_settings import GOOD
 
 R = TypeVar("R")
@@ -131,6 +132,19 @@ def test_F44_a_price_that_only_the_stream_has_seen_sells_nothing(rig: Rig) -> No
     assert len(rig.exchange.posts) == 2
 
 
+def test_F26_a_price_that_only_the_stream_has_seen_ends_no_cooldown(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("102")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="102"))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    now, hole = rig.clock.now(), Decimal(50)
+    rig.trader.on_quote(Quote(symbol=SYMBOL, bid=hole, ask=hole, at=now, received_at=now))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    rig.clock.pass_seconds(5)
+    rig.quote("50")
+    assert rig.cycle().status is CycleStatus.BUYING, "now the exchange says so, too"
+
+
 def test_F50_an_id_says_whose_it_is(rig: Rig) -> None:
     rig.quote("100")
     assert rig.last_id() == f"dca-{rig.desk.install_id}-1-1-b"
@@ -196,6 +210,7 @@ def test_an_order_is_not_sent_again_for_an_asset_that_was_switched_off(rig: Rig,
 def test_a_sale_is_not_sent_again_below_its_price_or_on_an_old_quote(rig: Rig, price: str | None) -> None:
     rig.bought()
     lost(rig, "102")
+    rig.exchange.quoted_at = rig.clock.now() if price is None else None
     denied_twice(rig, price)
     assert len(rig.exchange.posts) == 2
     assert rig.orders()[-1].state is OrderState.VOID
@@ -257,14 +272,17 @@ class Deaf:
     def reconnect(self, stream: Stream, why: str) -> None:
         """Nor is this."""
 
+    def look_again(self, symbol: str) -> None:
+        """Nor this."""
 
-def loop_of(rig: Rig, stop: Callable[[str], None] = lambda _: None) -> tuple[MainLoop, Inboxes]:
-    inboxes = Inboxes(1)
+
+def loop_of(rig: Rig, stop: Callable[[str], None] = lambda _: None) -> tuple[MainLoop, Inbox]:
+    inbox = Inbox()
     loop = MainLoop(
         store=rig.store,
         broker=rig.exchange,  # type: ignore[arg-type]
         desk=rig.desk,
-        inboxes=inboxes,
+        inbox=inbox,
         feed=Deaf(),
         clock=rig.clock,
         troubles=Troubles(),
@@ -272,7 +290,7 @@ def loop_of(rig: Rig, stop: Callable[[str], None] = lambda _: None) -> tuple[Mai
         before_each=lambda: None,
         stop=stop,
     )
-    return loop, inboxes
+    return loop, inbox
 
 
 def test_F04_after_a_reconnect_nothing_is_placed_before_all_was_asked_for(rig: Rig) -> None:
@@ -301,12 +319,12 @@ def test_F04_F11_every_order_is_asked_for_again_and_again_whoever_placed_it(rig:
     """Without any stream, and also one of an earlier start."""
     rig.quote("100")
     rig.start()
-    loop, inboxes = loop_of(rig)
+    loop, inbox = loop_of(rig)
     rig.exchange.fill(rig.last_id(), "0.1")
     for expected in ("0.1", "0.15"):
         rig.clock.pass_seconds(10)
         loop.tick()
-        heard = inboxes.all[0].take(0)
+        heard = taken(inbox)
         assert isinstance(heard, Snapshot) and heard.filled_qty == Decimal(expected)
         rig.exchange.fill(rig.last_id(), "0.15")
 

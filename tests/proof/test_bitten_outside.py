@@ -20,13 +20,14 @@ from dca import feed, runtime, start_checks, wire
 from dca.broker import IDLE_SECONDS, Broker
 from dca.errors import ExchangeUnavailable, StartRefused
 from dca.failures import LIMIT, Failures
-from dca.inbox import Inbox, Inboxes
+from dca.inbox import Inbox
 from dca.model import Account, Control, Mode, Unknown
 from dca.store import Store
 from dca.store_rows import outward
 from tests.builders import SYMBOL, order, snapshot
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT
+from tests.taking import taken
 
 # ---- requests --------------------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ def test_F20_a_gateway_that_knows_no_such_page_denies_nothing(broker: Broker) ->
         lambda broker: broker.closed_orders(datetime(2026, 1, 1, tzinfo=UTC)),
         Broker.account,
         Broker.trading_rules,
-        lambda broker: broker.executions(order()),
+        lambda broker: broker.executions([order()]),
     ],
 )
 def test_F03_no_read_that_fails_is_an_empty_one(broker: Broker, read: Callable[[Broker], Any]) -> None:
@@ -202,11 +203,16 @@ def test_F15_a_server_that_says_nothing_is_not_waited_for(answer: Callable[[Any]
         assert runner.run(shake_hands()) < 5 * feed.ANSWER_SECONDS
 
 
-def test_F07_a_pair_has_one_worker_however_it_is_written() -> None:
-    for workers in (2, 3, 4, 7):
-        inboxes = Inboxes(workers)
-        for pair in ("BTC/USD", "ETH/USD", "SHIB/USD", "AAVE/USD"):
-            assert inboxes.of(pair) is inboxes.of(pair.replace("/", ""))
+def test_F07_a_pair_is_in_one_hand_however_it_is_written() -> None:
+    inbox = Inbox()
+    with_slash = snapshot(order(), "new")
+    without = replace(with_slash, symbol=with_slash.symbol.replace("/", ""))
+    for update in (with_slash, without):
+        inbox.put(update)
+    assert inbox.take(0) is with_slash
+    assert inbox.take(0) is None, "another worker has the pair in hand"
+    inbox.done(with_slash)
+    assert inbox.take(0) is without
 
 
 def test_F10_no_order_update_is_dropped_while_others_wait() -> None:
@@ -214,7 +220,7 @@ def test_F10_no_order_update_is_dropped_while_others_wait() -> None:
     updates = [snapshot(order(), "partially_filled", f"0.0{each}", "100") for each in (1, 2, 3)]
     for update in updates:
         inbox.put(update)
-    assert [inbox.take(0) for _ in updates] == updates
+    assert [taken(inbox) for _ in updates] == updates
 
 
 # ---- the database's session ------------------------------------------------------------------------------

@@ -24,12 +24,13 @@ from dca.broker import CONNECT_SECONDS, READ_SECONDS, Broker, _Transport
 from dca.clock import SystemClock
 from dca.errors import ExchangeUnavailable
 from dca.feed import Feed
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Accepted, OrderState, Quote, Snapshot, Unknown
 from dca.records import IncidentKind
 from tests.operating import NO_EXCHANGE
 from tests.processes import ExchangeProcess, eventually
+from tests.taking import taken
 from tests.test_broker import BUY
 from tests.test_feed import Listener
 from tests.test_health import beat, look
@@ -70,14 +71,14 @@ def serving(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
 
 
 @contextmanager
-def hearing(**urls: str) -> Iterator[tuple[Feed, Inboxes, Troubles]]:
+def hearing(**urls: str) -> Iterator[tuple[Feed, Inbox, Troubles]]:
     """A feed that listens there; the other stream finds nobody."""
-    inboxes, troubles = Inboxes(1), Troubles()
-    feed = Feed(replace(NO_EXCHANGE, **urls), inboxes, SystemClock(), troubles, lambda: None)  # type: ignore[arg-type]
+    inbox, troubles = Inbox(), Troubles()
+    feed = Feed(replace(NO_EXCHANGE, **urls), inbox, {}, SystemClock(), troubles, lambda: None)  # type: ignore[arg-type]
     feed.set_symbols({"BTC/USD", "ETH/USD"})
     feed.start()
     try:
-        yield feed, inboxes, troubles
+        yield feed, inbox, troubles
     finally:
         feed.stop()
 
@@ -112,8 +113,8 @@ def test_F10_no_order_update_whatever_is_in_it_makes_the_stream_deaf() -> None:
         with suppress(ConnectionClosed):
             socket.recv()
 
-    with serving(handler) as url, hearing(trading_stream_url=url) as (feed, inboxes, troubles):
-        heard = eventually(lambda: inboxes.all[0].take(0.05))
+    with serving(handler) as url, hearing(trading_stream_url=url) as (feed, inbox, troubles):
+        heard = eventually(lambda: taken(inbox, 0.05))
         assert isinstance(heard, Snapshot) and heard.status == "brand_new_word"
         assert feed.orders.connects == 1, "on one connection"
         assert "stream an order update that makes no sense" in troubles.names()
@@ -145,8 +146,8 @@ def test_F70_a_pair_that_was_not_granted_is_told_and_the_others_go_on(
         with suppress(ConnectionClosed):
             socket.recv()
 
-    with serving(handler) as url, hearing(data_stream_url=url) as (feed, inboxes, troubles):
-        assert isinstance(eventually(lambda: inboxes.all[0].take(0.05)), Quote)
+    with serving(handler) as url, hearing(data_stream_url=url) as (feed, inbox, troubles):
+        assert isinstance(eventually(lambda: taken(inbox, 0.05)), Quote)
         assert "stream no quotes" in troubles.names()
         assert feed.quotes.connects == 1
 

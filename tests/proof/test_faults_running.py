@@ -16,15 +16,17 @@ from dca import ledger, start_checks
 from dca.errors import BrokenRule, ExchangeUnavailable, StartRefused
 from dca.failures import LIMIT, Failures
 from dca.feed import Feed
-from dca.inbox import Inbox, Inboxes, Settle
+from dca.inbox import Inbox, Settle
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
 from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
+from dca.ports import Clock
 from dca.settings import DatabaseSettings
-from dca.worker import Worker
+from dca.worker import Rests, Worker
 from tests.fake_exchange import FakeExchange
 from tests.operating import NO_EXCHANGE
 from tests.rig import QUIET_SECONDS, SYMBOL, Rig
+from tests.taking import taken
 from tests.test_caretakers import edit
 
 
@@ -95,10 +97,11 @@ def test_F62_a_clock_that_is_wrong_keeps_it_from_starting(rig: Rig, seconds: flo
 
 
 def a_worker(rig: Rig, folder: Path) -> tuple[Worker, Inbox, Troubles]:
-    troubles, inboxes = Troubles(), Inboxes(1)
-    feed = Feed(NO_EXCHANGE, inboxes, rig.clock, troubles, lambda: None)  # never started
+    troubles, inbox = Troubles(), Inbox()
+    feed = Feed(NO_EXCHANGE, inbox, {}, rig.clock, troubles, lambda: None)  # never started
     failures = Failures(folder / "failures.json")
-    return Worker(rig.trader, inboxes.all[0], feed, troubles, failures, rig.clock), inboxes.all[0], troubles
+    worker = Worker(rig.trader, inbox, feed, Rests(rig.clock), troubles, failures, rig.clock)
+    return worker, inbox, troubles
 
 
 def test_F40_ten_minutes_without_an_exchange_cost_few_requests_and_no_state(rig: Rig, tmp_path: Path) -> None:
@@ -171,13 +174,13 @@ def test_F75_an_order_that_the_list_leaves_out_is_asked_for_by_its_id(rig: Rig) 
     ours = rig.exchange.orders.pop(name)
     person = replace(ours, client_order_id="person-1", exchange_order_id="p")
     short = ShortPages(clock=rig.clock, orders={"person-1": person, name: ours})
-    inboxes, troubles = Inboxes(1), Troubles()
+    inbox, troubles = Inbox(), Troubles()
     loop = MainLoop(
         store=rig.store,
         broker=cast(Any, short),
         desk=rig.desk,
-        inboxes=inboxes,
-        feed=Feed(NO_EXCHANGE, inboxes, rig.clock, troubles, lambda: None),
+        inbox=inbox,
+        feed=Feed(NO_EXCHANGE, inbox, {}, rig.clock, troubles, lambda: None),
         clock=rig.clock,
         troubles=troubles,
         quiet_period=timedelta(seconds=QUIET_SECONDS),
@@ -185,7 +188,30 @@ def test_F75_an_order_that_the_list_leaves_out_is_asked_for_by_its_id(rig: Rig) 
         stop=lambda why: None,
     )
     loop.tick()
-    asked = inboxes.all[0].take(0)
+    asked = taken(inbox)
     assert isinstance(asked, Settle) and asked.order.client_order_id == name
     assert rig.orders()[0].state is OrderState.ACKED, "not on a list is not gone"
     assert ledger.merge(asked.order, ours, rig.clock.now()).is_live
+
+
+class Looking(Feed):
+    """A feed that is never started. Remembers at which pairs it was asked to look again."""
+
+    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+        super().__init__(NO_EXCHANGE, inbox, {}, clock, Troubles(), lambda: None)
+        self.looked: list[str] = []
+
+    def look_again(self, symbol: str) -> None:
+        self.looked.append(symbol)
+
+
+def test_a_fill_is_followed_by_a_look_at_the_newest_quote(rig: Rig, tmp_path: Path) -> None:
+    """A quote that came before the fill was booked was compared with the levels of before."""
+    inbox, troubles = Inbox(), Troubles()
+    feed = Looking(inbox, rig.clock)
+    failures = Failures(tmp_path / "failures.json")
+    worker = Worker(rig.trader, inbox, feed, Rests(rig.clock), troubles, failures, rig.clock)
+    rig.quote("100")
+    inbox.put(rig.exchange.fill(rig.last_id(), price="100"))
+    worker.work(0)
+    assert feed.looked == [SYMBOL]

@@ -15,6 +15,7 @@ from dca.inbox import Inbox
 from dca.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
 from dca.settings import DatabaseSettings
 from tests.rig import QUIET_SECONDS, RULES, SYMBOL, Rig
+from tests.taking import taken
 from tests.test_caretakers import check, edit, run
 
 
@@ -47,9 +48,9 @@ def test_F17_of_a_thousand_quotes_that_waited_only_the_newest_decides(rig: Rig) 
     rig.quote("100")
     update = rig.exchange.orders[rig.last_id()]
     inbox.put(update)
-    taken = [inbox.take(0.01) for _ in range(4)]
-    assert taken[0] is update
-    assert [each and getattr(each, "bid", None) for each in taken[1:]] == [Decimal(1099), Decimal(7), None]
+    heard = [taken(inbox) for _ in range(4)]
+    assert heard[0] is update
+    assert [each and getattr(each, "bid", None) for each in heard[1:]] == [Decimal(1099), Decimal(7), None]
 
 
 def test_F27_a_gap_through_all_levels_buys_one_and_counts_from_its_fill(rig: Rig) -> None:

@@ -44,7 +44,7 @@ READS: dict[str, Callable[[Broker], Any]] = {
     "closed_orders": lambda broker: broker.closed_orders(NOW),
     "position": lambda broker: broker.position(SYMBOL),
     "positions": lambda broker: broker.positions(),
-    "executions": lambda broker: broker.executions(samples.SENT),
+    "executions": lambda broker: broker.executions([samples.SENT]),
     "account": lambda broker: broker.account(),
     "clock": lambda broker: broker.clock(),
     "trading_rules": lambda broker: broker.trading_rules(),

@@ -78,11 +78,10 @@ class Two:
 
     def main_sees(self, *, broker: Broker | None = None, store: ports.Store | None = None) -> None:
         """What main_app asks and writes from now on goes through these."""
-        rig, before = self.rig, self.rig.trader
+        rig = self.rig
         rig.trader = Trader(
             store or rig.store, broker or rig.exchange, rig.desk, rig.clock, Troubles(), LIMITS
         )
-        rig.trader._quotes = before._quotes
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.errors import ExchangeUnavailable, SettingsProblem
 from dca.feed import Feed
-from dca.inbox import Inboxes
+from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import DefiniteReject, Unknown
 from dca.postman import Postman
@@ -211,7 +211,7 @@ class Listener:
     def __init__(self, stream: str, trust: ssl.SSLContext | None = None) -> None:
         self.troubles = Troubles()
         where = settings("http://127.0.0.1:9", stream)
-        self.feed = Feed(where, Inboxes(1), SystemClock(), self.troubles, lambda: None, trust=trust)
+        self.feed = Feed(where, Inbox(), {}, SystemClock(), self.troubles, lambda: None, trust=trust)
 
     def __enter__(self) -> "Listener":
         self.feed.start()
