@@ -1,5 +1,6 @@
 """main_app.py's inside: start, the threads around the main loop, the heartbeat, and the end."""
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -35,6 +36,9 @@ GOOD_SECONDS = 60.0
 """A run that lasted this long has not died over an asset."""
 FORGET_SECONDS = 3600.0
 DRAIN_SECONDS = 15.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread may compute while another one waits: a worker with an order to send waits behind the main
+loop's refresh, or behind a burst of quotes. Python's own 5 ms are as long as the whole order takes."""
 
 
 class Application:
@@ -60,6 +64,7 @@ class Application:
         Raises:
             StartRefused: with what the operator has to do.
         """
+        sys.setswitchinterval(SWITCH_SECONDS)
         for warning in self._settings.warnings:
             warn("start", "settings", why=warning)
         if not self._prepare():
