@@ -15,6 +15,7 @@ FAULTS = (
         new="*unknown.foreign]\n",
         costs="the user's own orders are gone",
         tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
+        also=("prove",),
     ),
     Fault(
         name="everything-of-ours-is-an-orphan",

@@ -16,6 +16,12 @@ FAULTS = (
         "            snapshot = self._broker.order(order.client_order_id)\n"
         "        except ExchangeUnavailable:\n"
         "            snapshot = None\n",
+        more=(
+            (
+                "from dca.desk import Desk\n",
+                "from dca.desk import Desk\nfrom dca.errors import ExchangeUnavailable\n",
+            ),
+        ),
         costs="an outage gives up orders that live at the exchange",
         tests=("tests/proof/test_bitten.py::test_an_outage_is_no_denial",),
     ),
@@ -197,6 +203,7 @@ FAULTS = (
             "tests/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",
             "tests/test_caretakers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
         ),
+        also=("prove",),
     ),
     Fault(
         name="cancel-asked-for-once",
