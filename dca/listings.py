@@ -16,6 +16,9 @@ from dca.trader import Trader
 LONGEST_LOCK = timedelta(days=365)
 LOOK_BACK = timedelta(days=2)
 """How far back orders are compared; from a lock on, if there is one."""
+RECENT = timedelta(hours=2)
+"""How far back after the first good run of an hour. Two days of sixty busy pairs are more pages than a run's
+share of the rate limit has requests for, and each run looks twice."""
 MOST_ASKED = 10
 """Orders that are asked for one by one in a run, because the list does not have them."""
 
@@ -46,7 +49,7 @@ class Listings:
             Unavailable: nothing was concluded.
         """
         job = self._job
-        since = _look_back(job.clock.now(), assets)
+        since = self._look_back(assets)
         listed = [*job.broker.open_orders(), *job.broker.closed_orders(since)]
         ours = [each for each in listed if each.client_order_id.startswith(ledger.ANY_PREFIX)]
         known = self._known(ours)
@@ -63,6 +66,15 @@ class Listings:
         pairs = [(known[each.client_order_id], each) for each in ours if each.client_order_id in known]
         differences = [*self._told_otherwise(pairs, settled), *self._not_there(mine, listed, since, settled)]
         return job.store.transaction(lambda tx: _seen(tx, assets, unknown, differences))
+
+    def _look_back(self, assets: Sequence[Asset]) -> datetime:
+        """A lock must not end because the order behind it has grown old."""
+        job, now = self._job, self._job.clock.now()
+        locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
+        last = job.store.transaction(lambda tx: tx.last_done_run_at(job.context.name, now))
+        if not locks and not job.dry_run and last is not None and _hour(last) == _hour(now):
+            return now - RECENT
+        return max(min([now, *locks]), now - LONGEST_LOCK) - LOOK_BACK
 
     def _known(self, ours: Sequence[Snapshot]) -> dict[str, Order]:
         names = [each.client_order_id for each in ours]
@@ -104,10 +116,8 @@ class Listings:
                 yield order.asset_id, invariants.denied(order)
 
 
-def _look_back(now: datetime, assets: Sequence[Asset]) -> datetime:
-    """A lock must not end because the order behind it has grown old."""
-    locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
-    return max(min([now, *locks]), now - LONGEST_LOCK) - LOOK_BACK
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _is_late(order: Order, snapshot: Snapshot) -> bool:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import consistency_checker
 from dca import invariants
 from dca.invariants import RULES
 from dca.job import Job
-from dca.model import CycleStatus, LockKind
+from dca.model import CycleStatus, LockKind, Snapshot
 from dca.records import Result
 from dca.runtime import Context
 from dca.settings import DatabaseSettings, EmailSettings, Settings
@@ -376,6 +376,32 @@ def test_F73_a_fill_after_its_end_that_nobody_told_of_is_booked(bench: Bench) ->
     assert bench.reasons() == [None, None]
 
 
+def test_two_days_of_orders_are_compared_once_an_hour_and_while_something_is_locked(bench: Bench) -> None:
+    """Each page of them is a request, and a run has sixteen (F28)."""
+    rig = bench.rig
+    asked: list[timedelta] = []
+    list_closed = rig.exchange.closed_orders
+
+    def counted(submitted_after: datetime) -> list[Snapshot]:
+        asked.append(rig.clock.now() - submitted_after)
+        return list_closed(submitted_after)
+
+    rig.exchange.closed_orders = counted  # type: ignore[method-assign]
+    rig.clock.pass_seconds(-rig.clock.now().timestamp() % 3600)  # a full hour
+    for seconds in (0, 300, 3000, 300):
+        rig.clock.pass_seconds(seconds)
+        bench.check()
+        bench.run_was_good()
+    days, hours = timedelta(days=2), timedelta(hours=2)
+    assert asked == [days, hours, hours, days]
+    edit(
+        rig,
+        "UPDATE dca_assets SET lock_reason = 'x', lock_kind = 'break', locked_at = UTC_TIMESTAMP(6)",
+    )
+    bench.check()
+    assert min(asked[4:]) >= days
+
+
 def test_an_accepted_order_that_the_exchange_denies_twice_is_told(bench: Bench) -> None:
     rig = bench.rig
     rig.quote("100")
@@ -403,7 +429,8 @@ def _somebody_waits(server: Server) -> bool:
 def test_a_write_of_ours_is_waited_for_and_never_seen_by_halves(
     bench: Bench, database: DatabaseSettings, server: Server
 ) -> None:
-    """As main_app writes it: the cycle's row locked first, then its order, then the row."""
+    """As main_app writes it: the cycle's row locked first, then its order, then the row. What looks wrong at
+    a glance is judged by what it has come to under the lock."""
     rig = bench.rig
     filled(rig, "100")
     filled(rig, "98")
@@ -411,12 +438,12 @@ def test_a_write_of_ours_is_waited_for_and_never_seen_by_halves(
     person = connected(database)
     try:
         with person.cursor() as cursor:
+            cursor.execute("UPDATE dca_orders SET max_safety_orders = 0 WHERE purpose = 'safety'")
             cursor.execute("START TRANSACTION")
             cursor.execute("SELECT id FROM dca_cycles WHERE id = 1 FOR UPDATE")
             cursor.fetchall()
             checking.start()
             eventually(lambda: _somebody_waits(server))
-            cursor.execute("UPDATE dca_orders SET max_safety_orders = 0 WHERE purpose = 'safety'")
             cursor.execute("UPDATE dca_orders SET max_safety_orders = 3 WHERE purpose = 'safety'")
             cursor.execute("COMMIT")
     finally:
