@@ -18,6 +18,7 @@ PROOF = {
     "fuzz": "hostile input from everywhere",
     "bite": "plant faults in a copy of the source: each has to be caught",
 }
+BENCH = "what the bot costs, each figure beside a floor measured in the same run"
 EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
 MIGRATE = "bring the database of .env to the schema of this version"
 HELP = "this list"
@@ -53,6 +54,7 @@ COMMANDS = {
     "migrate": MIGRATE,
     **OPERATOR,
     **PROOF,
+    "bench": BENCH,
     "help": HELP,
 }
 
@@ -90,8 +92,9 @@ def _list() -> str:
 
 def _become(command: str, rest: list[str]) -> NoReturn:
     """Set up, then replace this process: signals reach the program itself."""
-    setup.ensure(development=command in PROOF, database=command == "demo" or command in PROOF)
-    modules = {"demo": ["demo"], "exchange": ["paper_exchange"], "migrate": ["dca.operator.migrate"]}
+    setup.ensure(development=command in PROOF, database=command in {"demo", "bench"} or command in PROOF)
+    modules = {"demo": ["demo"], "exchange": ["paper_exchange"], "bench": ["bench"]}
+    modules["migrate"] = ["dca.operator.migrate"]
     modules |= {name: [f"proof.{package}"] for name, package in PROOF_PACKAGES.items()}
     module = modules.get(command) or ["dca.operator", command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
