@@ -55,6 +55,7 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
     parser.add_argument("--fee-delay", type=float, default=5.0, help="seconds until a fee's row appears")
     parser.add_argument("--partial-percent", type=int, default=10, help="how many fills are partial")
     parser.add_argument("--rate-limit", type=int, default=200, help="requests a minute; 0: none")
+    parser.add_argument("--pairs", type=int, default=0, help="at least so many, some made up")
     given = parser.parse_args(arguments)
     if given.market == "replay" and given.replay is None:
         parser.error("--market replay needs --replay FILE")
@@ -75,6 +76,7 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
             fee_delay_seconds=given.fee_delay,
             partial_percent=given.partial_percent,
             rate_limit_per_minute=given.rate_limit,
+            pairs=given.pairs,
         ),
         given.json,
     )

@@ -88,6 +88,8 @@ class Admin:
                 "open_orders": [engine.order_json(order) for order in engine.open_orders()],
                 "replay": self._server.replay_state(),
                 "faults": engine.faults.waiting(),
+                "requests_taken": self._server.requests_taken,
+                "quotes_published": self._server.quotes_published,
             }
         )
 

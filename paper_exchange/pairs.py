@@ -30,10 +30,11 @@ _COINS = (
 _BTC_ID = "276e2673-764b-4ab6-a611-caf665ca6340"
 
 
-def all_pairs() -> dict[str, Pair]:
-    """Fresh pairs by symbol."""
+def all_pairs(least: int = 0) -> dict[str, Pair]:
+    """Fresh pairs by symbol; where `least` is more than there are coins, with made-up ones: C21, C22, ..."""
     pairs = {}
-    for coin, name, price in _COINS:
+    made_up = ((f"C{number}", f"Coin {number}", "10") for number in range(len(_COINS) + 1, least + 1))
+    for coin, name, price in (*_COINS, *made_up):
         symbol = f"{coin}/USD"
         asset_id = _BTC_ID if coin == "BTC" else str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{symbol}.asset"))
         pair = Pair(symbol=symbol, name=f"{name} / US Dollar", id=asset_id, start_price=Decimal(price))

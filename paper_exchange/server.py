@@ -51,6 +51,7 @@ class Options:
     fee_delay_seconds: float = 5.0
     partial_percent: int = 10
     rate_limit_per_minute: int = 200
+    pairs: int = 0
 
 
 @web.middleware
@@ -80,6 +81,7 @@ class Server:
             cash=options.cash,
             partial_percent=options.partial_percent,
             fee_delay=timedelta(seconds=options.fee_delay_seconds),
+            pairs=options.pairs,
         )
         volatility = options.volatility_percent if options.market == "walk" else 0.0
         self.recording: Recording | None = None
@@ -96,9 +98,11 @@ class Server:
         self._wake = asyncio.Event()
         self._outbox: deque[Json] = deque()
         self._requests: deque[float] = deque()
+        self.requests_taken = 0
         self._replayed = {"done": False, "points_played": 0, "bars_played": 0, "market_time": None}
         self.engine.on_update = self._outbox.append
         self._trades_told = 0
+        self.quotes_published = 0
         self.urls: dict[str, str] = {}
 
     # ---- sockets -----------------------------------------------------------------------------------
@@ -172,6 +176,7 @@ class Server:
         if (limit and len(self._requests) >= limit) or self.engine.faults.take("rate_limit") is not None:
             raise Refused(429, 42910000, "rate limit exceeded")
         self._requests.append(now)
+        self.requests_taken += 1
         reset = int(time.time()) + 60
         return {
             "X-RateLimit-Limit": str(limit),
@@ -264,6 +269,7 @@ class Server:
             if late is not None:
                 message["t"] -= timedelta(seconds=float(late.args.get("seconds", 30)))
             messages.append(message)
+            self.quotes_published += 1
         await self.market_data.publish(messages)
 
     def publish_quote(self, symbol: str) -> None:
