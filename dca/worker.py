@@ -29,24 +29,34 @@ def limits_of(settings: Settings) -> Limits:
 
 
 class Rests:
-    """Pairs whose quotes are left alone for a moment, by all workers. `failing`: whether the last that was
-    asked of database or exchange was not answered."""
+    """Pairs whose quotes all workers leave alone for a moment. An answer about one pair says nothing of
+    another: the data host may be silent for those that would sell while the trading host answers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._until: dict[str, float] = {}
-        self.failing = False
+        self._failing = False
 
-    def begin(self, symbol: str) -> None:
-        self._until[symbol] = self._clock.monotonic() + REST_SECONDS
+    def failed(self, symbol: str | None) -> None:
+        """Something did not answer; about a quote of this pair, if one is named."""
+        with self._lock:
+            self._failing = True
+            if symbol is not None:
+                self._until[symbol] = self._clock.monotonic() + REST_SECONDS
+
+    def answered(self, symbol: str) -> bool:
+        """Something answered about a pair; True if with that nothing is known any more not to answer."""
+        if not self._failing:
+            return False
+        with self._lock:
+            self._until.pop(symbol, None)
+            now = self._clock.monotonic()
+            self._failing = any(until > now for until in self._until.values())
+            return not self._failing
 
     def is_resting(self, symbol: str) -> bool:
-        return bool(self._until) and self._clock.monotonic() < self._until.get(symbol, 0.0)
-
-    def end(self) -> None:
-        """Something answered again."""
-        self.failing = False
-        self._until.clear()
+        return self._failing and self._clock.monotonic() < self._until.get(symbol, 0.0)
 
 
 class Worker:
@@ -89,20 +99,17 @@ class Worker:
             answered = self._handle(item)
             survived = True
         except Unavailable as error:
-            self._rests.failing = True
+            self._rests.failed(item.symbol if isinstance(item, Quote) else None)
             self._troubles.begins("worker", type(error).__name__, str(error), self._clock.now())
-            if isinstance(item, Quote):
-                self._rests.begin(item.symbol)
             survived = True
             return
         finally:
             if not survived:
-                self._failures.note(item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol)
-        if self._rests.failing and answered:
+                self._failures.note(_symbol(item))
+        if answered and self._rests.answered(_symbol(item)):
             self._recovered()
 
     def _recovered(self) -> None:
-        self._rests.end()
         for name in ("ExchangeUnavailable", "DatabaseUnavailable", "RequestRefused", "RateLimited"):
             self._troubles.ends("worker", name, self._clock.now())
 
@@ -140,6 +147,10 @@ class Worker:
         age = (self._clock.now() - snapshot.updated_at).total_seconds()
         heard = stream.last_message_at
         return age > LATE_SECONDS and (heard is None or heard < snapshot.updated_at)
+
+
+def _symbol(item: Item) -> str:
+    return item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol
 
 
 class WorkerThread(threading.Thread):

@@ -194,6 +194,17 @@ def test_F75_an_order_that_the_list_leaves_out_is_asked_for_by_its_id(rig: Rig) 
     assert ledger.merge(asked.order, ours, rig.clock.now()).is_live
 
 
+def test_F40_an_answer_about_one_pair_does_not_wake_another_that_rests(rig: Rig) -> None:
+    rests = Rests(rig.clock)
+    rests.failed(SYMBOL)
+    assert not rests.answered("ETH/USD"), "one still rests"
+    assert rests.is_resting(SYMBOL) and not rests.is_resting("ETH/USD")
+    rig.clock.pass_seconds(5)
+    assert not rests.is_resting(SYMBOL)
+    assert rests.answered("ETH/USD"), "nothing rests any more"
+    assert not rests.answered("ETH/USD"), "told once"
+
+
 class Looking(Feed):
     """A feed that is never started. Remembers at which pairs it was asked to look again."""
 
