@@ -1,8 +1,6 @@
 """Cron, every five minutes: settles orders in flight, compares the database with Alpaca, both ways."""
 
-import sys
-
-from dca import job
+from dca import job, runtime
 from dca.checker import Checker
 from dca.job import Job
 from dca.review import review
@@ -20,4 +18,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(job.run("consistency_checker", main, __doc__, seconds=TIME_LIMIT_SECONDS))
+    runtime.leave(job.run("consistency_checker", main, __doc__, seconds=TIME_LIMIT_SECONDS))

@@ -1,24 +1,29 @@
 """Cron, every minute: ends cooldowns whose time is up, also while main_app is down. Needs no exchange."""
 
-import sys
-
-from dca import caretaking, job, lifecycle
+from dca import caretaking, job, lifecycle, runtime
 from dca.job import Job
 from dca.logs import fact
-from dca.model import Asset, Cycle
+from dca.model import Asset, Cycle, CycleStatus
 from dca.ports import Transaction
 
 
 def main(job: Job) -> None:
-    assets, cycles = job.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
-    by_id = {asset.id: asset for asset in assets}
-
+    cycles, assets = job.store.transaction(_read)
+    job.checked = len(cycles)
     for cycle in cycles:
-        asset = by_id[cycle.asset_id]
-        job.checked += 1
+        asset = assets.get(cycle.asset_id)
+        if asset is None:
+            continue  # it does not rest
         reason = caretaking.cooldown_is_over(asset, cycle, job.clock.now())
         if reason is not None:
             _end(job, asset, cycle, reason)
+
+
+def _read(tx: Transaction) -> tuple[list[Cycle], dict[int, Asset]]:
+    """The live cycles, and the assets of those that rest; most of the time there is none."""
+    cycles = tx.live_cycles()
+    resting = {cycle.asset_id for cycle in cycles if cycle.status is CycleStatus.COOLDOWN}
+    return cycles, {asset.id: asset for asset in tx.assets() if asset.id in resting} if resting else {}
 
 
 def _end(job: Job, asset: Asset, seen: Cycle, reason: str) -> None:
@@ -39,4 +44,4 @@ def _end(job: Job, asset: Asset, seen: Cycle, reason: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(job.run("cooldown_manager", main, __doc__))
+    runtime.leave(job.run("cooldown_manager", main, __doc__))

@@ -1,10 +1,8 @@
 """Cron, every minute: cancels buys that stayed open too long, market sells that are stuck, and orphans."""
 
-import sys
-
-from dca import caretaking, job, ledger, start_checks
+from dca import caretaking, job, ledger, runtime, start_checks
 from dca.desk import Desk
-from dca.errors import Unavailable
+from dca.errors import RateLimited, Unavailable
 from dca.job import Job
 from dca.logs import Troubles, fact
 from dca.model import Control, Order, Snapshot
@@ -34,11 +32,14 @@ def main(job: Job) -> None:
     start_checks.check_binding(control, job.broker.account(), settings.database.name)
     desk = Desk(control.install_id, control.epoch)
     trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits_of(settings))
-    for order in [*stale, *stuck]:
-        limit = settings.stale_order_limit if order in stale else settings.stuck_sell_limit
-        _cancel(job, trader, order, f"open for more than {limit.total_seconds():g} s")
-    for snapshot in strange:
-        _cancel_stranger(job, snapshot, "orphan" if snapshot in unknown.orphans else "foreign order")
+    try:
+        for order in [*stuck, *stale]:
+            limit = settings.stale_order_limit if order in stale else settings.stuck_sell_limit
+            _cancel(job, trader, order, f"open for more than {limit.total_seconds():g} s")
+        for snapshot in strange:
+            _cancel_stranger(job, snapshot, "orphan" if snapshot in unknown.orphans else "foreign order")
+    except RateLimited as error:
+        job.notes.append(f"the rest waits for the next run: {error}")
 
 
 def _cancel(job: Job, trader: Trader, order: Order, why: str) -> None:
@@ -50,6 +51,8 @@ def _cancel(job: Job, trader: Trader, order: Order, why: str) -> None:
 
     try:
         job.act(f"cancel {order.client_order_id}: {why}", order.symbol, work)
+    except RateLimited:
+        raise
     except Unavailable as error:  # the others may be luckier; the next run tries this one again
         job.failed(f"not canceled {order.client_order_id}", str(error), order.symbol)
 
@@ -63,9 +66,11 @@ def _cancel_stranger(job: Job, snapshot: Snapshot, what: str) -> None:
 
     try:
         job.act(f"cancel {what} {snapshot.client_order_id}", snapshot.symbol, work)
+    except RateLimited:
+        raise
     except Unavailable as error:
         job.failed(f"{what} not canceled {snapshot.client_order_id}", str(error), snapshot.symbol)
 
 
 if __name__ == "__main__":
-    sys.exit(job.run("order_manager", main, __doc__))
+    runtime.leave(job.run("order_manager", main, __doc__))

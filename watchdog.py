@@ -1,8 +1,6 @@
 """Cron, every minute: is main_app running and alive? Starts it again, within limits; then the mail."""
 
-import sys
-
-from dca import job
+from dca import job, runtime
 from dca.guard import Guard
 from dca.job import Job
 from dca.review import review
@@ -22,4 +20,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(job.run("watchdog", main, __doc__, seconds=SECONDS, needs_database=False))
+    runtime.leave(job.run("watchdog", main, __doc__, seconds=SECONDS, needs_database=False))

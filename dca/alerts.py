@@ -11,36 +11,16 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
 
-from dca.records import Mail
+from dca.letters import DEADLINE_SECONDS, Letter
 from dca.settings import EmailSettings, is_loopback
 
-DEADLINE_SECONDS = 10.0
-"""For connecting and sending everything in hand: the whole of it, not each wait."""
 TLS_PORT = 465
-BUDGET = 10
-"""Mails an hour, over all processes."""
-HOUR = timedelta(hours=1)
-SINGLES = 6
-"""So many go out one by one; the rest of the budget is for mails that carry all that wait."""
-BUNDLE_EVERY = timedelta(minutes=10)
-MOST_BUNDLED = 200
 LONGEST_ERROR = 160
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A mail as it goes out. `id` makes the Message-ID: the same letter sent twice is known as one."""
-
-    id: str
-    subject: str
-    body: str
-    mails: tuple[Mail, ...] = ()
-    """The rows that it delivers."""
 
 
 @dataclass(slots=True)
@@ -52,61 +32,6 @@ class Delivery:
     errors: list[str | None] = field(default_factory=list)
     trouble: str | None = None
     """Why it ended before all letters were tried."""
-
-
-# ---- what to send (pure) -----------------------------------------------------------------------------------
-
-
-def plan(waiting: Sequence[Mail], sent_at: Sequence[datetime], now: datetime) -> list[Letter]:
-    """What may go out now, oldest first. `sent_at`: when letters went out lately.
-
-    The first SINGLES of an hour go one by one; after that one letter every BUNDLE_EVERY carries all that
-    wait, so nothing waits for long and nothing is dropped.
-    """
-    recent = [at for at in sent_at if timedelta(0) <= now - at < HOUR]
-    if not waiting or len(recent) >= BUDGET:
-        return []
-    singles = max(0, SINGLES - len(recent))
-    if len(waiting) <= singles:
-        return [_single(mail) for mail in waiting]
-    if singles:
-        head, tail = waiting[: singles - 1], waiting[singles - 1 :]
-        return [*(_single(mail) for mail in head), _bundle(tail)]
-    if now - max(recent) < BUNDLE_EVERY:
-        return []
-    return [_bundle(waiting)]
-
-
-def _single(mail: Mail) -> Letter:
-    return Letter(id=_id(mail), subject=mail.subject, body=mail.body, mails=(mail,))
-
-
-def _bundle(waiting: Sequence[Mail]) -> Letter:
-    mails = tuple(waiting[:MOST_BUNDLED])
-    if len(mails) == 1:
-        return _single(mails[0])
-    first = mails[0].subject
-    venue = first[: first.index("]") + 1] if first.startswith("[") and "]" in first else ""
-    head = [
-        f"{len(mails)} mails in one, oldest first: there is a limit of {BUDGET} mails an hour.",
-        "",
-        *(f"{number}. {mail.subject}" for number, mail in enumerate(mails, 1)),
-    ]
-    parts = [
-        f"---- {number} of {len(mails)}, written at {mail.created_at:%Y-%m-%d %H:%M:%S} UTC\n"
-        f"{mail.subject}\n\n{mail.body}"
-        for number, mail in enumerate(mails, 1)
-    ]
-    return Letter(
-        id=f"{_id(mails[0])}-{mails[-1].id}",
-        subject=f"{venue} {len(mails)} mails in one".strip(),
-        body="\n\n".join(["\n".join(head), *parts]),
-        mails=mails,
-    )
-
-
-def _id(mail: Mail) -> str:
-    return f"{mail.id}-{mail.created_at:%Y%m%d%H%M%S%f}"
 
 
 def message(letter: Letter, email: EmailSettings, now: datetime) -> EmailMessage:

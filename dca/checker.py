@@ -7,7 +7,7 @@ what the orders do not explain locks the asset, with the numbers, until the book
 from dataclasses import dataclass
 from functools import partial
 
-from dca import caretaking, inspector, invariants, lifecycle, start_checks
+from dca import caretaking, inspector, invariants, ledger, lifecycle, start_checks
 from dca.caretaking import Books
 from dca.desk import Desk
 from dca.errors import LostRace, Unavailable
@@ -26,6 +26,7 @@ from dca.model import (
     Order,
     OrderState,
     Position,
+    Snapshot,
     TradingRules,
     plain,
 )
@@ -95,14 +96,18 @@ class Checker:
         return set() if job.dry_run else {asset.id for asset in assets if asset.is_enabled}
 
     def _settle(self) -> list[Order]:
-        """Ask for every order in flight. One that cannot be had keeps its asset from being judged. Returns
-        those that the exchange had accepted, and says it does not know."""
+        """Ask for every order in flight: one list for all, and a look-up for each of which it has not or
+        has news. One that cannot be had keeps its asset from being judged. Returns those that the exchange
+        had accepted, and says it does not know."""
         job = self._job
         orders = job.store.transaction(lambda tx: tx.open_orders())
         if job.dry_run or not orders:
             return []
+        listed = {each.client_order_id: each for each in job.broker.open_orders()}
         denied = []
         for order in orders:
+            if self._is_as_listed(order, listed.get(order.client_order_id)):
+                continue
             try:
                 settled = self._trader.settle(order)
             except Unavailable as error:
@@ -113,6 +118,12 @@ class Checker:
             if settled.snapshot is None and self._was_accepted(after):
                 denied.append(after)
         return denied
+
+    def _is_as_listed(self, order: Order, snapshot: Snapshot | None) -> bool:
+        """Whether the list says nothing new of an order, and nothing has to be done about it."""
+        if snapshot is None or ledger.is_incomplete(snapshot) or order.state is not OrderState.ACKED:
+            return False
+        return ledger.merge(order, snapshot, self._job.clock.now()) == order
 
     def _was_accepted(self, order: Order) -> bool:
         young = self._job.clock.now() - order.last_sent_at < self._job.settings.quiet_period
@@ -183,10 +194,11 @@ class Checker:
 
         def read(tx: Transaction) -> Ledger:
             cycles = tx.live_cycles()
+            orders = inspector.by_cycle(tx, cycles)
             return Ledger(
                 assets=tuple(tx.assets()),
                 cycles={cycle.asset_id: cycle for cycle in cycles},
-                orders={cycle.id: tuple(tx.orders(cycle.id)) for cycle in cycles},
+                orders={cycle.id: tuple(orders[cycle.id]) for cycle in cycles},
                 open_orders=tuple(tx.open_orders()),
                 leftovers=tuple(tx.leftover_cycles(since)),
             )

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from dca.incidents import Draft, utc
 from dca.model import HUNDRED, Asset, Control, Cycle, Mode, plain
 from dca.records import Incident, JobHealth
-from dca.reporting import CycleReport
+
+if TYPE_CHECKING:
+    from dca.reporting import CycleReport
 
 NAME = "digest"
 MOST_LINES = 100
@@ -60,7 +63,7 @@ def summary(day: Day) -> str:
     return f"net profit {profits}; {count(len(day.incidents), 'incident')} in 24 h"
 
 
-def cycle_closed(report: CycleReport) -> Draft:
+def cycle_closed(report: "CycleReport") -> Draft:
     """A completed cycle with its numbers."""
     symbol, lasted = report.asset_symbol, report.lasted(report.completed_at or report.created_at)
     percent = report.profit_percent

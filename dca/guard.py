@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 from dca import start_checks, watching
 from dca.errors import DatabaseUnavailable, ExchangeUnavailable, StartRefused
@@ -23,6 +24,9 @@ _RESUME = "Find the cause in logs/main_app.log, then ./bot start; ./bot resume a
 
 MAIN_APP = ("main app down", "main app hung", "main app left down", "settings")
 KEYS = "keys refused"
+ASKS_WITH_THE_KEYS = "order_manager"
+KEYS_GOOD_FOR = timedelta(seconds=90)
+"""One run that failed is enough for the watchdog to ask itself, at its next."""
 
 
 class Guard:
@@ -53,7 +57,13 @@ class Guard:
         self._do(decision)
 
     def ask_for_keys(self) -> None:
-        """Whether the exchange takes the keys. That it does not answer is for others to tell."""
+        """Whether the exchange takes the keys. That it does not answer is for others to tell.
+
+        The order manager asks with the same keys, every minute: where it was answered, nobody asks again.
+        """
+        if self._keys_were_good():
+            self.judged.append(KEYS)
+            return
         try:
             start_checks.read_account(self._job.broker, self._job.settings.exchange)
         except StartRefused as error:
@@ -61,6 +71,14 @@ class Guard:
         except ExchangeUnavailable:
             return
         self.judged.append(KEYS)
+
+    def _keys_were_good(self) -> bool:
+        now = self._job.clock.now()
+        try:
+            at = self._job.store.transaction(lambda tx: tx.last_done_run_at(ASKS_WITH_THE_KEYS, now))
+        except DatabaseUnavailable:
+            return False
+        return at is not None and now - at < KEYS_GOOD_FOR
 
     # ---- deciding ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dca import fuse, locks
+from dca import fuse
 from dca.heartbeat import Beat
 from dca.incidents import utc
 from dca.maintenance import Maintenance
@@ -131,7 +131,7 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
     for asset in books.assets:
         cycle = cycles.get(asset.id)
         if asset.lock_reason is not None:
-            yield locks.finding(asset, cycle, books.locked.get(asset.id, ()))
+            yield _locked(asset, cycle, books.locked.get(asset.id, ()))
         if cycle is not None and cycle.refusals > 0 and cycle.problem:
             yield _refused(asset, cycle)
     symbols = {asset.id: asset.asset_symbol for asset in books.assets}
@@ -142,6 +142,12 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
             yield _unknown(order)
         elif (since := _waits_since(order)) is not None and now - since > LATE_AFTER:
             yield _late(order, since)
+
+
+def _locked(asset: Asset, cycle: Cycle | None, orders: Sequence[Order]) -> Finding:
+    from dca import locks  # brings the rules, by which a lock is told: most looks find none
+
+    return locks.finding(asset, cycle, orders)
 
 
 def _gone(symbol: str, cycle: Cycle) -> Finding:

@@ -1,12 +1,13 @@
-"""Our own book, cycle by cycle, each under the lock of its row: healed where its orders explain it, judged by
-the invariants, and locked at once where one of them does not hold.
+"""Our own book, cycle by cycle: healed where its orders explain it, judged by the invariants, and locked at
+once where one of them does not hold. All of it is glanced over first; what does not look right is looked at
+again, under the lock of its row, and only then anything is concluded.
 
 Whoever writes an order locks its cycle's row first, and writes both in one transaction. So the row's lock is
 what makes cycle and orders one state: two statements without it are two moments (READ COMMITTED), and a fill
 between them would look like a violation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,9 +53,34 @@ class Inspector:
         read = self._job.store.transaction
         assets, last_run = read(lambda tx: (tx.assets(), self._last_good_run(tx, self._job.clock.now())))
         rows = read(_Rows)
+        seen = read(lambda tx: self._glance(tx, assets, rows, last_run))
         for asset in assets:
-            self._inspect(asset, rows, last_run, found)
+            if self._looks_right(asset, rows, seen[asset.id]):
+                found.orders[asset.id] = [order for each in seen[asset.id] for order in each.orders]
+            else:
+                self._inspect(asset, rows, last_run, found)
         return found
+
+    def _glance(
+        self, tx: Transaction, assets: list[Asset], rows: "_Rows", last_run: datetime
+    ) -> dict[int, list[Verdict]]:
+        """What every cycle looks like without its lock: one statement for all, as most are in order."""
+        now = self._job.clock.now()
+        cycles = [*rows.cycles, *tx.cycles_ended_since(last_run)]
+        orders = by_cycle(tx, cycles)
+        found: dict[int, list[Verdict]] = {asset.id: [] for asset in assets}
+        by_id = {asset.id: asset for asset in assets}
+        for each in cycles:
+            if each.asset_id in found:
+                seen = caretaking.verdict(by_id[each.asset_id], each, orders[each.id], now)
+                found[each.asset_id].append(seen)
+        return found
+
+    def _looks_right(self, asset: Asset, rows: "_Rows", seen: list[Verdict]) -> bool:
+        """A locked asset never does: what it is about may lie further back."""
+        if asset.lock_reason is not None or any(each.is_sick or each.violations for each in seen):
+            return False
+        return not self._of_rows(asset, rows)
 
     def _inspect(self, asset: Asset, rows: "_Rows", last_run: datetime, found: Inspection) -> None:
         job = self._job
@@ -84,9 +110,13 @@ class Inspector:
         ended = [tx.cycle(each.id) for each in tx.ended_cycles(asset.id, self._since(tx, asset, last_run))]
         cycles = ended if live is None else [live, *ended]
         verdicts = [caretaking.verdict(asset, cycle, tx.orders(cycle.id), now) for cycle in cycles]
-        found = rows.violations(asset) if rows.has_cycle(asset) or asset.id in self._having_cycle else []
+        found = self._of_rows(asset, rows)
         found += [each for verdict in verdicts for each in verdict.violations]
         return verdicts, unaccepted(tx, asset, found)
+
+    def _of_rows(self, asset: Asset, rows: "_Rows") -> list[Violation]:
+        judged = rows.has_cycle(asset) or asset.id in self._having_cycle
+        return rows.violations(asset) if judged else []
 
     def _since(self, tx: Transaction, asset: Asset, last_run: datetime) -> datetime:
         if asset.lock_kind is not LockKind.BREAK or asset.locked_at is None:
@@ -119,16 +149,24 @@ class _Rows:
     """All live cycles and all live orders: a statement each, so each is a moment of its own, and whole."""
 
     def __init__(self, tx: Transaction) -> None:
-        self._cycles = tx.live_cycles()
+        self.cycles = tx.live_cycles()
         self._orders = [order for order in tx.open_orders() if order.is_live]
 
     def has_cycle(self, asset: Asset) -> bool:
-        return any(cycle.asset_id == asset.id for cycle in self._cycles)
+        return any(cycle.asset_id == asset.id for cycle in self.cycles)
 
     def violations(self, asset: Asset) -> list[Violation]:
-        cycles = [cycle for cycle in self._cycles if cycle.asset_id == asset.id]
+        cycles = [cycle for cycle in self.cycles if cycle.asset_id == asset.id]
         orders = [order for order in self._orders if order.asset_id == asset.id]
         return invariants.of_asset(asset, cycles, orders)
+
+
+def by_cycle(tx: Transaction, cycles: Iterable[Cycle]) -> dict[int, list[Order]]:
+    """The orders of all these cycles, oldest first; not locked."""
+    found: dict[int, list[Order]] = {cycle.id: [] for cycle in cycles}
+    for order in tx.orders_of_cycles(list(found)):
+        found[order.cycle_id].append(order)
+    return found
 
 
 def lock(job: Job, asset: Asset, judge: Callable[[Transaction], list[Violation]]) -> bool:

@@ -1,14 +1,13 @@
 """What every caretaker has in common: --dry-run, standing down, a result line and a row in job_runs."""
 
-import argparse
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from dca import maintenance, runtime
-from dca.broker import Broker as AlpacaBroker
 from dca.clock import SystemClock
 from dca.errors import DatabaseUnavailable, DcaError
 from dca.logs import fact, warn
@@ -45,6 +44,9 @@ class Job:
     def broker(self) -> Broker:
         """Made when first needed."""
         if self._broker is None:
+            # alpaca-py takes longer to import than all else together, and most runs ask the exchange nothing.
+            from dca.broker import Broker as AlpacaBroker
+
             pace = Pace(self.clock, others(self.settings.requests_per_minute))
             self._broker = AlpacaBroker(self.settings.exchange, pace)
         return self._broker
@@ -76,14 +78,22 @@ def run(
 
     One that does not need the database works first; its row is written after that, if it can be.
     """
-    parser = argparse.ArgumentParser(prog=f"{name}.py", description=purpose)
-    parser.add_argument("--dry-run", action="store_true", help="print what it would do, and do nothing")
-    given = parser.parse_args()
+    dry_run = _is_dry_run(name, purpose)
     return runtime.run(
         name,
-        lambda context: _run(context, work, dry_run=given.dry_run, needs_database=needs_database),
+        lambda context: _run(context, work, dry_run=dry_run, needs_database=needs_database),
         seconds=seconds,
     )
+
+
+def _is_dry_run(name: str, purpose: str | None) -> bool:
+    if not sys.argv[1:]:
+        return False
+    import argparse  # for a person: cron gives no arguments
+
+    parser = argparse.ArgumentParser(prog=f"{name}.py", description=purpose)
+    parser.add_argument("--dry-run", action="store_true", help="print what it would do, and do nothing")
+    return bool(parser.parse_args().dry_run)
 
 
 def _run(

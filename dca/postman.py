@@ -1,32 +1,20 @@
 """Carries mail from the table to the server, one process at a time; and the ping for an outside watcher."""
 
 import fcntl
-import http.client
 import ssl
-import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dca import alerts
-from dca.alerts import Letter
 from dca.errors import DatabaseUnavailable
+from dca.letters import HOUR, Letter, plan
 from dca.logs import fact, warn
 from dca.ports import Clock
 from dca.records import Mail
 from dca.settings import Settings
 from dca.store import Store, Transaction
-
-PING_SECONDS = 5.0
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
-        """None: the answer is an error, like any other that is no success."""
-
 
 Taken = list[tuple[Mail, datetime]]
 """Mails that the server took, and when."""
@@ -55,10 +43,8 @@ class Postman:
 
     def _deliver(self, store: Store) -> None:
         now = self._clock.now()
-        waiting, sent_at = store.transaction(
-            lambda tx: (tx.unsent_mails(), tx.sent_times_since(now - alerts.HOUR))
-        )
-        letters = alerts.plan(waiting, sent_at, now)
+        waiting, sent_at = store.transaction(lambda tx: (tx.unsent_mails(), tx.sent_times_since(now - HOUR)))
+        letters = plan(waiting, sent_at, now)
         if not letters:
             return
         taken, refused = self._send(letters, {mail.last_error for mail in waiting})
@@ -83,6 +69,8 @@ class Postman:
     ) -> tuple[Taken, list[tuple[Mail, str]]]:
         """A letter's mails have its time; letters have different ones, because the budget counts times."""
         assert self._settings.email is not None
+        from dca import alerts  # SMTP, TLS and the mail format: only where there is a mail to send
+
         now = self._clock.now()
         done = alerts.deliver(letters, self._settings.email, now, seconds=self._seconds, trust=self._trust)
         rest = done.trouble or "not tried"
@@ -101,29 +89,12 @@ class Postman:
         return taken, refused
 
     def ping(self) -> None:
-        """Tell an outside watcher that all goes its way. The address is a secret: it is in no line."""
+        """Tell an outside watcher that all goes its way, if there is one."""
         url = self._settings.heartbeat_ping_url
-        if url is None:
-            return
-        said: list[str] = []
+        if url is not None:
+            from dca.ping import ping  # an HTTP client, for the few who have a watcher
 
-        def ask() -> None:
-            try:
-                direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
-                with direct.open(url, timeout=PING_SECONDS) as answer:
-                    said.append("" if answer.status < 300 else f"it answered {answer.status}")
-            except urllib.error.HTTPError as error:
-                said.append(f"it answered {error.code}")
-                error.close()
-            except (OSError, ValueError, http.client.HTTPException) as error:
-                said.append(type(error).__name__)
-
-        thread = threading.Thread(target=ask, name="ping", daemon=True)
-        thread.start()
-        thread.join(PING_SECONDS)
-        why = said[0] if said else f"no answer within {PING_SECONDS:g} s"
-        if why:
-            warn("ping", "HEARTBEAT_PING_URL did not take it", why=why)
+            ping(url)
 
 
 @contextmanager

@@ -4,11 +4,12 @@ Pure. Field names equal the names of the queries' columns, and are the names of 
 Dollars and coins as in model; times are aware UTC.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca.model import HUNDRED, CycleStatus, FeeSource, OrderState, OrderType, Purpose, Side
+from dca.model import HUNDRED, ZERO, CycleStatus, FeeSource, OrderState, OrderType, Purpose, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +110,15 @@ class ProfitReport:
     sold: Decimal
     fees: Decimal
     net_profit: Decimal
+
+
+def total(label: str, rows: Sequence[ProfitReport]) -> ProfitReport:
+    """All of them added up."""
+    return ProfitReport(
+        label=label,
+        cycles=sum(row.cycles for row in rows),
+        bought=sum((row.bought for row in rows), ZERO),
+        sold=sum((row.sold for row in rows), ZERO),
+        fees=sum((row.fees for row in rows), ZERO),
+        net_profit=sum((row.net_profit for row in rows), ZERO),
+    )

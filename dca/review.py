@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dca import alerts, digest, health, heartbeat, incidents, maintenance, notebook, postman
-from dca.alerts import DEADLINE_SECONDS, HOUR
+from dca import digest, health, heartbeat, incidents, maintenance, notebook, postman
 from dca.digest import Day
 from dca.errors import DatabaseUnavailable, LostRace
 from dca.health import Books, Disk, Look
 from dca.incidents import OVER, Changes, Draft, Known
+from dca.letters import DEADLINE_SECONDS, HOUR, plan
 from dca.logs import fact, warn
 from dca.notebook import Notebook, Sent
 from dca.ports import Clock
@@ -111,7 +111,8 @@ class _Review:
         if before.is_ahead:
             _take_over(tx, before)
         look = self._look(_books(tx, self._now), None)
-        changes = self._decide(_known(tx, self._now), look)
+        known = _known(tx, self._now)
+        changes = self._decide(known, look)
         for incident in changes.begun:
             tx.put_incident(incident)
         for incident in changes.changed:
@@ -122,7 +123,7 @@ class _Review:
         self._cycles(tx)
         return Outcome(
             changes=changes,
-            known=_known(tx, self._now),
+            known=_known(tx, self._now) if changes.begun or changes.changed or changes.mails else known,
             sent_at=tuple(tx.sent_times_since(self._now - HOUR)),
             digest_line=line,
         )
@@ -199,7 +200,7 @@ class _Review:
             Mail(id=number, name=draft.name, subject=draft.subject, body=draft.body, created_at=self._now)
             for number, draft in enumerate(map(self._addressed, drafts), 1)
         ]
-        taken = self._post.send_now(alerts.plan(waiting, before.sent_at, self._now))
+        taken = self._post.send_now(plan(waiting, before.sent_at, self._now))
         return {
             mail.name: Sent(name=mail.name, subject=mail.subject, body=mail.body, at=at) for mail, at in taken
         }

@@ -189,7 +189,11 @@ def _shown(name: str, value: str) -> str:
 
 
 def _is_host(name: str) -> bool:
-    """Whether a connection could be tried: names are looked up in this encoding."""
+    """Whether a connection could be tried: names are looked up in an encoding with tables of its own, which
+    leaves what is ASCII as it is, if no part of it is empty or too long."""
+    if name.isascii():
+        *parts, last = name.split(".")
+        return len(last) < 64 and all(0 < len(part) < 64 for part in parts)
     try:
         return bool(name.encode("idna")) or not name
     except UnicodeError:

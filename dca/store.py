@@ -6,7 +6,7 @@ reads anew, under lock, and writes absolute values under ids that follow from th
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
@@ -22,14 +22,16 @@ from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
 from dca.store_reports import Reports
-from dca.store_rows import OPEN, columns, parameters, value_from
+from dca.store_rows import OPEN, SELLABLE, columns, parameters, value_from
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
+_SCRIPT_SECONDS = 4 * 3600
+"""How long one statement of a migration may take."""
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
 # -1 is what the C extension makes of a connection that was killed on the server.
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
@@ -49,6 +51,10 @@ _SESSION = (
 _ASSET = ", ".join(columns(Asset))
 _CYCLE = ", ".join(columns(Cycle))
 _ORDER = ", ".join(columns(Order))
+_NEW_ORDER = columns(Order, but=frozenset({"id"}))
+_OF_ORDER = columns(Order, but=frozenset({"id", "version"}))
+_OF_CYCLE = columns(Cycle, but=frozenset({"id", "version", "asset_id"}))
+_MARKS = ", ".join(["%s"] * len(_NEW_ORDER))
 
 
 class Transaction(Journal, Editing, Reports, Looks):
@@ -92,16 +98,15 @@ class Transaction(Journal, Editing, Reports, Looks):
         Raises:
             LostRace: the asset has a live order already, or the id is used.
         """
-        names = columns(Order, but=frozenset({"id"}))
-        marks = ", ".join(["%s"] * len(names))
-        self._write(f"INSERT INTO dca_orders ({', '.join(names)}) VALUES ({marks})", parameters(order, names))
+        names = ", ".join(_NEW_ORDER)
+        self._write(f"INSERT INTO dca_orders ({names}) VALUES ({_MARKS})", parameters(order, _NEW_ORDER))
         order_id = int(self._cursor.lastrowid)
         self.insert_attempt(order_id, 1, order.last_sent_at)
         rows = self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE id = %s", order_id)
         return value_from(Order, rows[0])
 
     def update_order(self, order: Order) -> None:
-        self._update("dca_orders", order, columns(Order, but=frozenset({"id", "version"})))
+        self._update("dca_orders", order, _OF_ORDER)
 
     def insert_cycle(
         self, asset_id: int, status: CycleStatus, cooldown_started_at: datetime | None = None
@@ -117,13 +122,13 @@ class Transaction(Journal, Editing, Reports, Looks):
         )
 
     def update_cycle(self, cycle: Cycle) -> None:
-        self._update("dca_cycles", cycle, columns(Cycle, but=frozenset({"id", "version", "asset_id"})))
+        self._update("dca_cycles", cycle, _OF_CYCLE, SELLABLE if cycle.status is CycleStatus.COMPLETE else "")
 
-    def _update(self, table: str, value: Cycle | Order, names: list[str]) -> None:
+    def _update(self, table: str, value: Cycle | Order, names: tuple[str, ...], more: str = "") -> None:
         """Write a row that was read under lock; the version says that it still is the one read."""
         assigned = ", ".join(f"{name} = %s" for name in names)
         changed = self._write(
-            f"UPDATE {table} SET {assigned}, version = version + 1 WHERE id = %s AND version = %s",
+            f"UPDATE {table} SET {assigned}{more}, version = version + 1 WHERE id = %s AND version = %s",
             [*parameters(value, names), value.id, value.version],
         )
         if changed != 1:
@@ -201,37 +206,6 @@ class Transaction(Journal, Editing, Reports, Looks):
         """Orders that may still fill, as far as we know. Not locked."""
         return [value_from(Order, row) for row in self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE {OPEN}")]
 
-    def given_up_orders(self, closed_after: datetime) -> list[Order]:
-        """Orders that were refused or never arrived, as far as is known. Not locked."""
-        rows = self._rows(
-            f"SELECT {_ORDER} FROM dca_orders WHERE state IN ('void', 'rejected') AND closed_at > %s",
-            closed_after,
-        )
-        return [value_from(Order, row) for row in rows]
-
-    def error_cycles(self, completed_after: datetime) -> list[Cycle]:
-        """Cycles that ended as error since then. Not locked."""
-        sql = f"SELECT {_CYCLE} FROM dca_cycles WHERE status = 'error' AND completed_at > %s"
-        return [value_from(Cycle, row) for row in self._rows(sql, completed_after)]
-
-    def leftover_cycles(self, completed_after: datetime) -> list[Cycle]:
-        """Complete cycles that hold, again, what could be sold: a fill came too late (F73). Not locked."""
-        rows = self._rows(
-            f"SELECT {_CYCLE} FROM dca_cycles WHERE status = 'complete' AND completed_at > %s AND quantity >="
-            " (SELECT MAX(min_order_size) FROM dca_orders WHERE cycle_id = dca_cycles.id)",
-            completed_after,
-        )
-        return [value_from(Cycle, row) for row in rows]
-
-    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
-        """Closed orders whose executions have not been asked for yet. Not locked."""
-        rows = self._rows(
-            f"SELECT {_ORDER} FROM dca_orders"
-            " WHERE fee_source = 'assumed' AND closed_at > %s AND filled_qty > 0",
-            closed_after,
-        )
-        return [value_from(Order, row) for row in rows]
-
 
 class Store:
     """One connection, for one thread. Opens when first needed and again after a loss."""
@@ -265,8 +239,7 @@ class Store:
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Transaction], R]) -> R:
-        connection = self._connected()
-        cursor = connection.cursor(dictionary=True)
+        cursor = self._connected()
         finished = False
         try:
             cursor.execute("START TRANSACTION")
@@ -275,9 +248,7 @@ class Store:
             finished = True
             return result
         finally:
-            if finished:
-                cursor.close()
-            else:
+            if not finished:
                 # Closing rolls back for certain; a ROLLBACK on a sick connection would not.
                 self.close()
 
@@ -302,28 +273,35 @@ class Store:
 
     def _connected(self) -> Any:
         if self._connection is None:
-            settings = self._settings
-            where = (
-                {"unix_socket": settings.socket}
-                if settings.socket
-                else {"host": settings.host, "port": settings.port}
-            )
-            self._connection = mysql.connector.connect(
-                **where,
-                user=settings.user,
-                password=settings.password,
-                database=settings.name,
-                charset="utf8mb4",
-                collation="utf8mb4_general_ci",
-                connection_timeout=5,
-                read_timeout=10,
-                write_timeout=10,
-                autocommit=True,
-            )
-            with self._connection.cursor() as cursor:
-                for statement in _SESSION:
-                    cursor.execute(statement)
-        return self._connection
+            self._connection = self._opened()
+            # One for all transactions: making one pings the server, which costs as much as a statement.
+            self._cursor = self._connection.cursor(dictionary=True)
+        return self._cursor
+
+    def _opened(self, read_timeout: int = 10) -> Any:
+        """A connection; `read_timeout`: seconds that a statement may take."""
+        settings = self._settings
+        where = (
+            {"unix_socket": settings.socket}
+            if settings.socket
+            else {"host": settings.host, "port": settings.port}
+        )
+        connection = mysql.connector.connect(
+            **where,
+            user=settings.user,
+            password=settings.password,
+            database=settings.name,
+            charset="utf8mb4",
+            collation="utf8mb4_general_ci",
+            connection_timeout=5,
+            read_timeout=read_timeout,
+            write_timeout=10,
+            autocommit=True,
+        )
+        with connection.cursor() as cursor:
+            for statement in _SESSION:
+                cursor.execute(statement)
+        return connection
 
     def close(self) -> None:
         """Drop the connection; an open transaction is rolled back by the server."""
@@ -333,19 +311,21 @@ class Store:
                 connection.close()
 
     def run_script(self, sql: str) -> None:
-        """Run a file of statements, each ending at a line's end, one by one and each for itself.
+        """Run a file of statements, each ending at a line's end, one by one and each for itself, on a
+        connection of its own: an index on years of orders takes minutes.
 
         Raises:
             DatabaseUnavailable: with the server's words; what ran before stays.
         """
         try:
-            connection = self._connected()
-            with connection.cursor() as cursor:
+            with (
+                closing(self._opened(read_timeout=_SCRIPT_SECONDS)) as connection,
+                connection.cursor() as cursor,
+            ):
                 for statement in sql.split(";\n"):
                     if _has_code(statement):
                         cursor.execute(statement)
         except mysql.connector.Error as error:
-            self.close()
             raise DatabaseUnavailable(f"database {self._settings.name}: {error.msg}") from error
 
     def schema_version(self) -> int:

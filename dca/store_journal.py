@@ -42,7 +42,7 @@ class Journal(Statements):
         found = {}
         for row in self._rows("SELECT DISTINCT job FROM job_runs"):
             newest = self._rows(
-                f"SELECT {_RUN} FROM job_runs WHERE job = %s AND {condition}"
+                f"SELECT {_RUN} FROM job_runs FORCE INDEX (job_and_time) WHERE job = %s AND {condition}"
                 " ORDER BY started_at DESC LIMIT 1",
                 row["job"],
             )
@@ -190,7 +190,9 @@ class Journal(Statements):
 
     def last_mail(self, name: str) -> Mail | None:
         """The newest mail of that name, sent or not."""
-        rows = self._rows(f"SELECT {_MAIL} FROM mails WHERE name = %s ORDER BY id DESC LIMIT 1", name)
+        rows = self._rows(
+            f"SELECT {_MAIL} FROM mails WHERE id = (SELECT MAX(id) FROM mails WHERE name = %s)", name
+        )
         return value_from(Mail, rows[0]) if rows else None
 
     def mail_was_tried(self, mail: Mail, now: datetime, error: str | None) -> None:
@@ -222,9 +224,13 @@ class Journal(Statements):
         return {str(row["client_order_id"]) for row in rows}
 
     def last_fill_at(self, asset_id: int) -> datetime | None:
-        """When an order of the asset that has filled was last closed."""
+        """When an order of the asset that has filled was last closed. Orders of an asset follow one another,
+        so the newest ones tell."""
         rows = self._rows(
-            "SELECT MAX(closed_at) AS at FROM dca_orders WHERE asset_id = %s AND filled_qty > 0", asset_id
+            "SELECT MAX(closed_at) AS at FROM (SELECT closed_at FROM dca_orders"
+            " IGNORE INDEX FOR ORDER BY (PRIMARY)"
+            " WHERE asset_id = %s AND filled_qty > 0 ORDER BY id DESC LIMIT 5) newest",
+            asset_id,
         )
         at: datetime | None = rows[0]["at"]
         return None if at is None else at.replace(tzinfo=UTC)
@@ -232,8 +238,8 @@ class Journal(Statements):
     def last_action_at(self, asset_symbol: str, command: str) -> datetime | None:
         """When the operator last gave that command for that asset."""
         rows = self._rows(
-            f"SELECT {_ACTION} FROM operator_actions WHERE asset_symbol = %s AND command LIKE %s"
-            " ORDER BY id DESC LIMIT 1",
+            f"SELECT {_ACTION} FROM operator_actions WHERE id = (SELECT MAX(id) FROM operator_actions"
+            " WHERE asset_symbol = %s AND command LIKE %s)",
             asset_symbol,
             f"{command} %",
         )

@@ -1,14 +1,22 @@
-"""The part of store.Transaction that reads what reports show. Nothing here is locked or changed."""
+"""The part of store.Transaction that reads what reports show. Nothing here is locked or changed.
+
+The rows' classes are imported where they are made: they are for people, and a run by cron makes none.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
 from dca.store_rows import OPEN, T, value_from
 from dca.store_statements import Statements
+
+if TYPE_CHECKING:
+    from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
+
+_PORTION = 50_000
+"""Ids of cycles."""
 
 
 class Which(StrEnum):
@@ -37,8 +45,10 @@ SELECT c.id, a.asset_symbol, c.status, c.created_at, c.completed_at, c.safety_or
        c.sold_qty, c.sold_proceeds, c.sell_fee, c.net_profit, c.problem,
        (SELECT MIN(o.created_at) FROM dca_orders o
          WHERE o.cycle_id = c.id AND o.side = 'buy' AND o.filled_qty > 0) AS first_buy_at
-  FROM dca_cycles c STRAIGHT_JOIN dca_assets a ON a.id = c.asset_id
+  FROM dca_cycles c
 """
+_THEIR_ASSETS = "STRAIGHT_JOIN dca_assets a ON a.id = c.asset_id"
+_OF_ASSET = "(SELECT id FROM dca_assets WHERE asset_symbol = %s)"
 
 _ORDERS = """
 SELECT id, created_at, closed_at, cycle_id, symbol AS asset_symbol, purpose, level, side, order_type, qty,
@@ -56,8 +66,13 @@ SELECT id, COALESCE(closed_at, created_at) AS at, cycle_id, symbol AS asset_symb
 _LIVE = {
     Which.ALL: "TRUE",
     Which.LIVE: "c.live_asset_id IS NOT NULL",
-    Which.CLOSED: "c.live_asset_id IS NULL",
+    Which.CLOSED: "c.completed_at IS NOT NULL",  # not "live_asset_id IS NULL": its index has them all
 }
+
+_BY_ASSET = "IGNORE INDEX FOR ORDER BY (PRIMARY)"
+"""Else the newest rows of an asset may be looked for among those of all."""
+_LIVE_INDEX = "FORCE INDEX (asset_id_has_one_live_cycle)"
+"""A limit that is never reached would lead past it, through all cycles."""
 
 _LABEL = {
     By.DAY: "DATE_FORMAT(c.completed_at, '%Y-%m-%d')",
@@ -69,36 +84,56 @@ _LABEL = {
 class Reports(Statements):
     """Statements that only read, for people."""
 
-    def cycle_reports(self, asset_symbol: str | None, which: Which, limit: int) -> list[CycleReport]:
+    def cycle_reports(self, asset_symbol: str | None, which: Which, limit: int) -> "list[CycleReport]":
         """The newest first."""
-        return self._reports(
-            CycleReport,
-            f"{_CYCLES} WHERE {_LIVE[which]} AND (%s IS NULL OR a.asset_symbol = %s)"
-            " ORDER BY c.id DESC LIMIT %s",
-            [asset_symbol, asset_symbol, limit],
+        of_asset = "TRUE" if asset_symbol is None else f"c.asset_id = {_OF_ASSET}"
+        args = [] if asset_symbol is None else [asset_symbol]
+        return self._cycle_reports(
+            f"WHERE {_LIVE[which]} AND {of_asset} ORDER BY c.id DESC LIMIT %s",
+            [*args, limit],
+            index=_LIVE_INDEX if which is Which.LIVE else "" if asset_symbol is None else _BY_ASSET,
         )
 
-    def order_reports(self, asset_symbol: str | None, limit: int, *, only_open: bool) -> list[OrderReport]:
+    def order_reports(self, asset_symbol: str | None, limit: int) -> "list[OrderReport]":
         """The newest first."""
+        from dca.reporting import OrderReport
+
+        if asset_symbol is None:
+            return self._reports(OrderReport, f"{_ORDERS} ORDER BY id DESC LIMIT %s", [limit])
         return self._reports(
             OrderReport,
-            f"{_ORDERS} WHERE {OPEN if only_open else 'TRUE'} AND (%s IS NULL OR symbol = %s)"
-            " ORDER BY id DESC LIMIT %s",
-            [asset_symbol, asset_symbol, limit],
+            f"{_ORDERS} {_BY_ASSET} WHERE asset_id = {_OF_ASSET} ORDER BY id DESC LIMIT %s",
+            [asset_symbol, limit],
         )
 
-    def profits(self, by: By) -> list[ProfitReport]:
-        """Completed cycles added up, in the order of the labels."""
+    def open_order_reports(self) -> "list[OrderReport]":
+        """Those that may still fill, the newest first."""
+        from dca.reporting import OrderReport
+
+        found = self._reports(OrderReport, f"{_ORDERS} WHERE {OPEN}", [])
+        return sorted(found, key=lambda order: order.id, reverse=True)
+
+    def profits(self, by: By) -> "list[ProfitReport]":
+        """Completed cycles added up, in the order of the labels. They are read in portions: all at once,
+        years of them would take longer than a statement may."""
+        from dca.reporting import ProfitReport, total
+
         label = _LABEL[by]
-        return self._reports(
-            ProfitReport,
-            f"SELECT {label} AS label, COUNT(*) AS cycles, SUM(c.bought_cost) AS bought,"
-            f" SUM(c.sold_proceeds) AS sold, SUM(c.sell_fee + {_BUY_FEE}) AS fees,"
-            " SUM(c.net_profit) AS net_profit"
-            " FROM dca_cycles c JOIN dca_assets a ON a.id = c.asset_id"
-            f" WHERE c.status = 'complete' GROUP BY {label} ORDER BY {label}",
-            [],
-        )
+        found: dict[str, ProfitReport] = {}
+        newest = self._rows("SELECT MAX(id) AS id FROM dca_cycles")[0]["id"] or 0
+        for after in range(0, newest, _PORTION):
+            portion = self._reports(
+                ProfitReport,
+                f"SELECT {label} AS label, COUNT(*) AS cycles, SUM(c.bought_cost) AS bought,"
+                f" SUM(c.sold_proceeds) AS sold, SUM(c.sell_fee + {_BUY_FEE}) AS fees,"
+                " SUM(c.net_profit) AS net_profit"
+                " FROM dca_cycles c JOIN dca_assets a ON a.id = c.asset_id"
+                f" WHERE c.id > %s AND c.id <= %s AND c.status = 'complete' GROUP BY {label}",
+                [after, after + _PORTION],
+            )
+            for row in portion:
+                found[row.label] = total(row.label, [row, *filter(None, [found.get(row.label)])])
+        return [found[each] for each in sorted(found)]
 
     def profit_since(self, then: datetime | None) -> tuple[int, Decimal]:
         """How many cycles were completed since then (None: ever), and their net profit in dollars."""
@@ -110,42 +145,45 @@ class Reports(Statements):
         )[0]
         return int(row["cycles"]), Decimal(row["profit"])
 
-    def cycles_without_mail(self, completed_after: datetime) -> list[CycleReport]:
+    def cycles_without_mail(self, completed_after: datetime) -> "list[CycleReport]":
         """Completed cycles about which no mail was queued (mails.name 'cycle ID'), oldest first."""
-        return self._reports(
-            CycleReport,
-            f"{_CYCLES} WHERE c.status = 'complete' AND c.completed_at > %s"
+        return self._cycle_reports(
+            "WHERE c.status = 'complete' AND c.completed_at > %s"
             " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.name = CONCAT('cycle ', c.id))"
             " ORDER BY c.id",
             [completed_after],
         )
 
-    def cycles_after(self, last_id: int, limit: int) -> list[CycleReport]:
+    def cycles_after(self, last_id: int, limit: int) -> "list[CycleReport]":
         """A page of all cycles by id."""
-        return self._reports(
-            CycleReport, f"{_CYCLES} WHERE c.id > %s ORDER BY c.id LIMIT %s", [last_id, limit]
-        )
+        return self._cycle_reports("WHERE c.id > %s ORDER BY c.id LIMIT %s", [last_id, limit])
 
-    def orders_after(self, last_id: int, limit: int) -> list[OrderReport]:
+    def orders_after(self, last_id: int, limit: int) -> "list[OrderReport]":
         """A page of all orders by id."""
+        from dca.reporting import OrderReport
+
         return self._reports(OrderReport, f"{_ORDERS} WHERE id > %s ORDER BY id LIMIT %s", [last_id, limit])
 
-    def fills_after(self, last_id: int, limit: int) -> list[FillReport]:
+    def fills_after(self, last_id: int, limit: int) -> "list[FillReport]":
         """A page of all orders of which something was filled, by id."""
+        from dca.reporting import FillReport
+
         return self._reports(
             FillReport,
             f"{_FILLS} WHERE filled_qty > 0 AND id > %s ORDER BY id LIMIT %s",
             [last_id, limit],
         )
 
-    def count_cycles(self) -> dict[Which, int]:
-        """How many cycles there are, live and closed."""
-        row = self._rows("SELECT COUNT(*) AS cycles, COUNT(live_asset_id) AS live FROM dca_cycles")[0]
-        every, live = int(row["cycles"]), int(row["live"])
-        return {Which.ALL: every, Which.LIVE: live, Which.CLOSED: every - live}
+    def count_live_cycles(self) -> int:
+        rows = self._rows(
+            "SELECT COUNT(live_asset_id) AS live FROM dca_cycles WHERE live_asset_id IS NOT NULL"
+        )
+        return int(rows[0]["live"])
 
-    def count_orders(self) -> int:
-        return int(self._rows("SELECT COUNT(*) AS orders FROM dca_orders")[0]["orders"])
+    def _cycle_reports(self, rest: str, args: Sequence[Any], *, index: str = "") -> "list[CycleReport]":
+        from dca.reporting import CycleReport
+
+        return self._reports(CycleReport, f"{_CYCLES} {index} {_THEIR_ASSETS} {rest}", args)
 
     def _reports(self, cls: type[T], sql: str, args: Sequence[Any]) -> list[T]:
         return [value_from(cls, row) for row in self._rows(sql, *args)]

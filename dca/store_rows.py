@@ -4,11 +4,12 @@ Field names equal column names, so a dataclass is its own column list. The datab
 saying so; here is where it is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dca.model import (
     Asset,
@@ -25,10 +26,17 @@ from dca.model import (
     Side,
 )
 from dca.records import Action, Incident, IncidentKind, JobRun, Mail, Result, Server
-from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
+
+if TYPE_CHECKING:
+    from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
 
 OPEN = "(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))"
 """Of dca_orders: those that may still fill, as far as we know."""
+
+SELLABLE = (
+    ", sellable_from = (SELECT MAX(o.min_order_size) FROM dca_orders o WHERE o.cycle_id = dca_cycles.id)"
+)
+"""What else is written with a complete cycle: leftover_of_asset, an index, is made of it."""
 
 Row = Mapping[str, Any]
 T = TypeVar(
@@ -42,10 +50,10 @@ T = TypeVar(
     Mail,
     Action,
     Server,
-    CycleReport,
-    OrderReport,
-    FillReport,
-    ProfitReport,
+    "CycleReport",
+    "OrderReport",
+    "FillReport",
+    "ProfitReport",
 )
 
 _KINDS: dict[str, type[StrEnum] | type[bool]] = {
@@ -63,26 +71,30 @@ _KINDS: dict[str, type[StrEnum] | type[bool]] = {
 }
 
 
-def columns(cls: type[T], *, but: frozenset[str] = frozenset()) -> list[str]:
+def columns(cls: type[T], *, but: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The columns of a table, in the order of the fields."""
-    return [field.name for field in fields(cls) if field.name not in but]
+    return tuple(field.name for field in fields(cls) if field.name not in but)
 
 
 def value_from(cls: type[T], row: Row) -> T:
     """A value from a row that has at least its columns."""
-    return cls(**{name: _in(name, row[name]) for name in columns(cls)})
+    return cls(**{name: _in(row[name], kind) for name, kind in _kinds(cast(Any, cls))})
 
 
-def _in(name: str, value: Any) -> Any:
+@cache
+def _kinds(cls: type[Any]) -> tuple[tuple[str, type[StrEnum] | type[bool] | None], ...]:
+    return tuple((name, _KINDS.get(name)) for name in columns(cls))
+
+
+def _in(value: Any, kind: type[StrEnum] | type[bool] | None) -> Any:
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC)
-    kind = _KINDS.get(name)
-    return value if kind is None else kind(value)
+    if kind is not None:
+        return kind(value)
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
-def parameters(value: Asset | Cycle | Order, names: list[str]) -> list[Any]:
+def parameters(value: Asset | Cycle | Order, names: Iterable[str]) -> list[Any]:
     """What to hand to the connector for these columns."""
     return [outward(getattr(value, name)) for name in names]
 

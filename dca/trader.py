@@ -4,9 +4,11 @@ One trader works for one thread. An asset always belongs to the same one, so tha
 never overlap here; other processes are kept out by the locked rows (design.md 8 and 9).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from dca import ledger, lifecycle, order_rate, strategy
 from dca.agreement import books_agree
@@ -177,19 +179,7 @@ class Trader:
             self.books.look(asset.asset_symbol)
             return
         order, reason = claimed
-        fact(
-            "order",
-            f"placing {order.client_order_id}",
-            symbol=order.symbol,
-            cycle=order.cycle_id,
-            side=order.side.value,
-            purpose=order.purpose.value,
-            safety_order=order.level or None,
-            qty=order.qty,
-            limit=order.limit_price,
-            why=reason,
-        )
-        self._send(order, 1, started)
+        self._send(order, 1, started, partial(_tell_placed, order, reason))
 
     def _claim(
         self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
@@ -258,15 +248,21 @@ class Trader:
         self._troubles.ends("sell", f"{position.symbol} held back", self._clock.now(), symbol=position.symbol)
         return cycle, orders, replace(action, qty=qty)
 
-    def _send(self, order: Order, attempt: int, claiming_since: float) -> None:
+    def _send(self, order: Order, attempt: int, claiming_since: float, tell: Callable[[], None]) -> None:
         """POST a claimed order and book the answer, which reads the asset anew. No answer leaves it in
-        flight: settling asks. One that was not claimed a moment ago may have been given up meanwhile."""
+        flight: settling asks. One that was not claimed a moment ago may have been given up meanwhile.
+
+        `tell` is called once nothing waits for it: its row says all that the line does, and was committed.
+        """
         if self._clock.monotonic() - claiming_since > SEND_WITHIN_SECONDS:
+            tell()
             what, why = f"not sent {order.client_order_id}", "the claim took too long"
             warn("order", what, symbol=order.symbol, why=why)
             self.books.look(order.symbol)
             return
-        match self._broker.submit(order):
+        outcome = self._broker.submit(order)
+        tell()
+        match outcome:
             case Accepted(snapshot=snapshot):
                 self.books.book(snapshot, attempt)
             case DefiniteReject() as answer:
@@ -298,8 +294,9 @@ class Trader:
             if attempt is None:
                 self.books.give_up(order)
             else:
-                fact("order", f"sending again {order.client_order_id}", symbol=order.symbol, attempt=attempt)
-                self._send(order, attempt, started)
+                what = f"sending again {order.client_order_id}"
+                tell = partial(fact, "order", what, symbol=order.symbol, attempt=attempt)
+                self._send(order, attempt, started, tell)
         return settled
 
     def _claim_resend(self, order: Order) -> int | None:
@@ -351,6 +348,21 @@ class Trader:
         )
         self.books.look(order.symbol)
         self._broker.cancel(wanted.exchange_order_id)
+
+
+def _tell_placed(order: Order, reason: str) -> None:
+    fact(
+        "order",
+        f"placing {order.client_order_id}",
+        symbol=order.symbol,
+        cycle=order.cycle_id,
+        side=order.side.value,
+        purpose=order.purpose.value,
+        safety_order=order.level or None,
+        qty=order.qty,
+        limit=order.limit_price,
+        why=reason,
+    )
 
 
 def _written_before(tx: Transaction, mine: list[tuple[Order, str]]) -> tuple[Order, str] | None:

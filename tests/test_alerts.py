@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dca import alerts
-from dca.alerts import BUDGET, SINGLES, Letter, plan
+from dca.letters import BUDGET, DEADLINE_SECONDS, SINGLES, Letter, plan
 from dca.records import Mail
 from tests.builders import NOW
 from tests.post_office import PASSWORD, USER, PostOffice, post_office, sink
@@ -185,7 +185,7 @@ def test_a_server_that_closes_is_told_at_once() -> None:
 
 
 def test_the_limit_is_ten_seconds() -> None:
-    assert alerts.DEADLINE_SECONDS == 10
+    assert DEADLINE_SECONDS == 10
     assert alerts.deliver.__kwdefaults__ is not None
     assert alerts.deliver.__kwdefaults__["seconds"] == 10
 

@@ -19,7 +19,7 @@ from dca.operator import checks, crontab
 from dca.operator.checks import Level, Line
 from dca.records import Server
 from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.store import SCHEMA_VERSION, Store
 from tests.builders import NOW, SYMBOL, D, asset, done, holding, quote, rules, snapshot
 from tests.conftest import Server as DatabaseServer
 from tests.looking import CONTROL, books, overview, run
@@ -288,7 +288,7 @@ def bot(
 def test_no_tables_and_no_exchange(bot: Operator) -> None:
     done = bot.types("doctor")
     assert done.code == 1
-    assert "has no tables of ours, this program needs 4 -> run ./bot migrate" in done.flat
+    assert f"has no tables of ours, this program needs {SCHEMA_VERSION} -> run ./bot migrate" in done.flat
     assert "FAIL exchange: does not answer" in done.flat
     assert "not checked: the tables fail" in done.flat
     assert "WARN main app: not running" in done.flat

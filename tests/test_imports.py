@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("dca", "paper_exchange", "demo", "launcher", "integration", "proof")
+PACKAGES = ("dca", "paper_exchange", "demo", "launcher", "integration", "proof", "bench")
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 SOURCES = sorted(

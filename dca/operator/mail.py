@@ -4,8 +4,8 @@ import argparse
 from contextlib import suppress
 
 from dca import alerts
-from dca.alerts import Letter
 from dca.errors import DatabaseUnavailable, StartRefused
+from dca.letters import Letter
 from dca.operator.tools import Command, Tools, no_arguments
 from dca.records import Mail
 

@@ -9,7 +9,8 @@ from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side
 from dca.operator import export, layout
 from dca.operator.assets import NO_ASSET
 from dca.operator.tools import Command, Tools
-from dca.reporting import CycleReport, OrderReport, ProfitReport
+from dca.reporting import CycleReport, OrderReport, ProfitReport, total
+from dca.store import Transaction
 from dca.store_reports import By, Which
 
 DEFAULT_LAST = 20
@@ -72,15 +73,17 @@ def _cycles(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def _no_cycles(tools: Tools, symbol: str | None, which: Which) -> str:
-    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_cycles()))
-    if not assets:
+    def read(tx: Transaction) -> tuple[bool, int, bool]:
+        return bool(tx.assets()), tx.count_live_cycles(), bool(tx.cycle_reports(None, Which.ALL, 1))
+
+    has_assets, live, has_cycles = tools.store.transaction(read)
+    if not has_assets:
         return NO_ASSET
     kind = "" if which is Which.ALL else f"{which} "
     of = "" if symbol is None else f" of {symbol}"
-    if count[Which.ALL]:
+    if has_cycles:
         return (
-            f"There is no {kind}cycle{of} yet; in all there are {count[Which.LIVE]} live and "
-            f"{count[Which.CLOSED]} closed: ./bot cycles shows them."
+            f"There is no {kind}cycle{of} yet; in all there are {live} live: ./bot cycles shows the newest."
         )
     return f"There is no {kind}cycle{of} yet: main_app begins one for each enabled asset when it runs."
 
@@ -125,7 +128,7 @@ def _orders_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _orders(given: argparse.Namespace, tools: Tools) -> int:
     symbol = _symbol(given, tools)
-    found = tools.store.transaction(lambda tx: tx.order_reports(symbol, given.last, only_open=given.open))
+    found = tools.store.transaction(lambda tx: _order_reports(tx, symbol, given.last, only_open=given.open))
     if given.json:
         layout.print_json([layout.record(order) for order in found])
     elif not found:
@@ -135,13 +138,22 @@ def _orders(given: argparse.Namespace, tools: Tools) -> int:
     return 0
 
 
+def _order_reports(tx: Transaction, symbol: str | None, last: int, *, only_open: bool) -> list[OrderReport]:
+    if not only_open:
+        return tx.order_reports(symbol, last)
+    return [each for each in tx.open_order_reports() if symbol in {None, each.asset_symbol}][:last]
+
+
 def _no_orders(tools: Tools, symbol: str | None, *, only_open: bool) -> str:
-    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_orders()))
-    if not assets:
+    def read(tx: Transaction) -> tuple[bool, bool]:
+        return bool(tx.assets()), bool(tx.order_reports(None, 1))
+
+    has_assets, has_orders = tools.store.transaction(read)
+    if not has_assets:
         return NO_ASSET
     of = "" if symbol is None else f" of {symbol}"
-    if only_open:
-        return f"No order{of} is open; in all there are {count}: ./bot orders shows them."
+    if only_open and has_orders:
+        return f"No order{of} is open: ./bot orders shows those that were."
     return f"There is no order{of} yet: main_app places the first one when it runs and the price is known."
 
 
@@ -193,14 +205,14 @@ def _profit_arguments(parser: argparse.ArgumentParser) -> None:
 def _profit(given: argparse.Namespace, tools: Tools) -> int:
     by = By(given.by)
     found = tools.store.transaction(lambda tx: tx.profits(by))
-    total = total_of(found)
+    whole = total("total", found)
     if given.json:
         rows = [layout.record(row) for row in found]
-        layout.print_json({"by": by.value, "rows": rows, "total": layout.record(total)})
+        layout.print_json({"by": by.value, "rows": rows, "total": layout.record(whole)})
     elif not found:
         layout.tell(tools.console, _no_profit(tools))
     else:
-        _show_profit(tools, by, found, total)
+        _show_profit(tools, by, found, whole)
         errors = tools.store.transaction(lambda tx: tx.error_cycles(LONG_AGO))
         if errors:
             lost = sum((each.net_profit for each in errors), ZERO)
@@ -209,31 +221,18 @@ def _profit(given: argparse.Namespace, tools: Tools) -> int:
     return 0
 
 
-def total_of(rows: Sequence[ProfitReport]) -> ProfitReport:
-    return ProfitReport(
-        label="total",
-        cycles=sum(row.cycles for row in rows),
-        bought=sum((row.bought for row in rows), ZERO),
-        sold=sum((row.sold for row in rows), ZERO),
-        fees=sum((row.fees for row in rows), ZERO),
-        net_profit=sum((row.net_profit for row in rows), ZERO),
-    )
-
-
 def _no_profit(tools: Tools) -> str:
-    assets, count = tools.store.transaction(lambda tx: (tx.assets(), tx.count_cycles()))
+    assets, live = tools.store.transaction(lambda tx: (tx.assets(), tx.count_live_cycles()))
     if not assets:
         return NO_ASSET
-    return (
-        f"No cycle is complete yet, so nothing is won or lost; {count[Which.LIVE]} live: ./bot cycles --live."
-    )
+    return f"No cycle is complete yet, so nothing is won or lost; {live} live: ./bot cycles --live."
 
 
-def _show_profit(tools: Tools, by: By, rows: Sequence[ProfitReport], total: ProfitReport) -> None:
+def _show_profit(tools: Tools, by: By, rows: Sequence[ProfitReport], whole: ProfitReport) -> None:
     made = layout.table([by.value], ["cycles", "bought $", "sold $", "fees $", "net profit $", "% of bought"])
     for row in rows:
         made.add_row(*_profit_cells(row), end_section=row is rows[-1])
-    made.add_row(*_profit_cells(total), style="bold")
+    made.add_row(*_profit_cells(whole), style="bold")
     layout.show(tools.console, made)
     layout.tell(
         tools.console,

@@ -67,8 +67,8 @@ FAULTS = (
         new="                # A server",
         more=(
             (
-                "                cursor.close()\n            else:\n",
-                "                cursor.close()\n            elif connection is None:\n",
+                "            if not finished:\n",
+                "            if cursor is None:\n",
             ),
         ),
         costs="after one restart of the database nothing is booked any more",
@@ -123,7 +123,7 @@ FAULTS = (
         name="database-without-a-timeout",
         number="F15",
         file=STORE,
-        old="                read_timeout=10,\n",
+        old="            read_timeout=read_timeout,\n",
         new="",
         costs="a database that hangs holds a worker for ever",
         tests=("tests/proof/test_bitten_outside.py::test_F15_a_database_that_hangs_is_not_waited_for",),

@@ -186,7 +186,7 @@ FAULTS = (
     Fault(
         name="mail-without-a-limit",
         number="F67",
-        file=ALERTS,
+        file="dca/letters.py",
         old="    if not waiting or len(recent) >= BUDGET:\n",
         new="    if not waiting:\n",
         costs="the provider blocks the account, and the one mail that matters is lost",

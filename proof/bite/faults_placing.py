@@ -24,7 +24,12 @@ FAULTS = (
         new="            if written is not None:\n"
         "                self._broker.submit(written[0])\n"
         "            return written\n\n        try:",
-        more=(("        self._send(order, 1, started)\n", "        self.books.settle(order)\n"),),
+        more=(
+            (
+                "        self._send(order, 1, started, partial(_tell_placed, order, reason))\n",
+                "        self.books.settle(order)\n",
+            ),
+        ),
         costs="a crash before the commit leaves an order that nobody remembers",
         tests=("tests/test_races.py::test_F02_crash_around_the_post",),
         also=("crash", "prove", "sweep"),

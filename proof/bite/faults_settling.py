@@ -105,9 +105,9 @@ FAULTS = (
         name="new-id-on-retry",
         number="F21",
         file=TRADER,
-        old="                self._send(order, attempt, started)\n",
+        old="                self._send(order, attempt, started, tell)\n",
         new='                again = f"{order.client_order_id}-{attempt}"\n'
-        "                self._send(replace(order, client_order_id=again), attempt, started)\n",
+        "                self._send(replace(order, client_order_id=again), attempt, started, tell)\n",
         costs="both requests arrive: two orders for one intent",
         tests=(
             "tests/test_races_settling.py::test_F20_an_order_that_never_arrived_is_sent_again_under_its_id",
@@ -326,8 +326,8 @@ FAULTS = (
         name="second-sending-without-a-deadline",
         number="F22",
         file=TRADER,
-        old="                self._send(order, attempt, started)\n",
-        new="                self._send(order, attempt, self._clock.monotonic())\n",
+        old="                self._send(order, attempt, started, tell)\n",
+        new="                self._send(order, attempt, self._clock.monotonic(), tell)\n",
         costs="an order that was given up meanwhile is sent after all",
         tests=(
             "tests/proof/test_model_stalls.py"

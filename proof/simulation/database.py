@@ -195,6 +195,15 @@ class Transaction:
         self._statement("orders_seen")
         return [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
 
+    def orders_of_cycles(self, cycle_ids: list[int]) -> list[Order]:
+        self._statement("orders_of_cycles")
+        tables = self._tables
+        return [tables.orders[key] for each in sorted(cycle_ids) for key in tables.of_cycle.get(each, ())]
+
+    def cycles_ended_since(self, then: datetime) -> list[Cycle]:
+        self._statement("cycles_ended_since")
+        return list(self._ended(then))
+
     def ended_cycles(self, asset_id: int, ended_after: datetime) -> list[Cycle]:
         self._statement("ended_cycles")
         mine = [each for each in self._ended(ended_after) if each.asset_id == asset_id]

@@ -3,7 +3,7 @@ get lost, come late, or are wrong."""
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from dca import wire

@@ -235,7 +235,8 @@ def _status(cycle: Cycle, orders: list[Order]) -> list[tuple[str, str]]:
 def _limits(orders: list[Order]) -> list[tuple[str, str]]:
     """I11 and I12: budget and levels, by the parameters as they stood at each claim."""
     wrong, spent, safeties = [], ZERO, 0
-    base = safety = ZERO
+    base = ZERO
+    amounts: dict[int, Decimal] = {}
     levels: set[int] = set()
     for order in orders:
         if order.side is not Side.BUY or order.purpose == "adopted":
@@ -244,9 +245,11 @@ def _limits(orders: list[Order]) -> list[tuple[str, str]]:
         spent += order.filled_value + open_qty * (order.limit_price or ZERO)
         # What was bought before the operator lowered an amount was within reason when it was bought.
         base = max(base, order.base_order_amount)
-        safety = max(safety, order.max_safety_orders * order.safety_order_amount)
-        if spent > (base + safety) * Decimal("1.01") + TOP_UP:
-            wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {base + safety}"))
+        if order.purpose == "safety":
+            amounts[order.level] = max(amounts.get(order.level, ZERO), order.safety_order_amount)
+        allowed = base + sum(amounts.values(), ZERO)
+        if spent > allowed * Decimal("1.01") + TOP_UP:
+            wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {allowed}"))
         if order.purpose == "safety" and order.filled_qty > 0:
             safeties += 1
             if order.level in levels or safeties > order.max_safety_orders:

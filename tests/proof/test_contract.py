@@ -205,6 +205,10 @@ def test_ended_cycles_and_what_they_left_behind(run: Run) -> None:
     before = NOW - timedelta(days=1)
     assert [each.id for each in run(lambda tx: tx.leftover_cycles(before))] == [1]
     assert [each.id for each in run(lambda tx: tx.ended_cycles(1, before))] == [1]
+    assert [each.id for each in run(lambda tx: tx.cycles_ended_since(before))] == [1]
+    assert run(lambda tx: tx.cycles_ended_since(NOW)) == []
+    assert [each.seq for each in run(lambda tx: tx.orders_of_cycles([1, 2]))] == [1]
+    assert run(lambda tx: tx.orders_of_cycles([])) == []
     assert run(lambda tx: tx.ended_cycles(1, NOW)) == [] == run(lambda tx: tx.error_cycles(before))
     assert [each.seq for each in run(lambda tx: tx.orders_with_assumed_fees(before))] == [1]
     live: Cycle = run(lambda tx: tx.live_cycle(1))

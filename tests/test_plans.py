@@ -1,0 +1,481 @@
+"""No statement grows with history: each one that the product sends runs on two databases, of which the second
+has four times the past, and has to read as many rows in both; and its plan is by an index."""
+
+import ast
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import history_fill
+from dca import store as store_module
+from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
+from dca.records import Finding, Incident, IncidentKind, Mail, Result
+from dca.settings import DatabaseSettings
+from dca.store import Store, Transaction
+from dca.store_reports import By, Which
+from tests.builders import D, order
+from tests.conftest import SCHEMA, Server, connected
+from tests.rig import INSERT
+
+SYMBOLS = ("BTC/USD", "ETH/USD", "SOL/USD")
+ASLEEP = 3
+"""The id of an asset whose only cycle was the first of all: whoever looks for its newest one among those of
+all assets looks through all of the past."""
+SMALL, LARGE = 1_500, 6_000
+"""Cycles; with 158 s between their ends, 2.7 and 11 days."""
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+"""Where the product looks back hours or a day, the calls look back two or three hours: as short beside the
+past here as a day is beside years."""
+
+READS_ALL = {
+    "profits": "./bot profit adds up all completed cycles, in portions by id",
+    "profit_since": "the digest's sums, once a day; the one over all time reads all completed cycles",
+}
+"""Statements that may read more when there is more, and why."""
+WALKS = {
+    "first_run_at": "the first entry of the primary key",
+    "cycle_reports": "the newest, up to the limit",
+    "order_reports": "the newest, up to the limit",
+    "actions": "the newest, up to the limit",
+    "last_sent_mail": "the newest entry of the index",
+}
+"""Statements that read a whole index by its plan, and stop after a few rows: the counters prove it."""
+SMALL_TABLES = {"dca_assets", "dca_control", "schema_migrations"}
+"""A row per pair, per installation, per migration: read as a whole."""
+SENDERS = {"_rows", "_write"}
+"""What store_statements.py has for it."""
+COUNTERS = (
+    "Handler_read_first",
+    "Handler_read_key",
+    "Handler_read_last",
+    "Handler_read_next",
+    "Handler_read_prev",
+    "Handler_read_rnd",
+    "Handler_read_rnd_next",
+    "Sort_rows",
+)
+OF_HISTORY = {
+    "dca_cycles",
+    "dca_orders",
+    "dca_order_attempts",
+    "job_runs",
+    "incidents",
+    "mails",
+    "operator_actions",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the calls are about: the live cycle and order of the first asset, ended ones, and the time."""
+
+    now: datetime
+    cycle: Cycle
+    order: Order
+    ended: Order
+    """An order of the newest cycle that has ended."""
+
+
+Call = Callable[[Transaction, World], object]
+
+
+def new_order(world: World) -> Order:
+    """Of the second asset, which has none in flight."""
+    return order(
+        id=0, asset_id=2, cycle_id=world.cycle.id + 1, client_order_id="dca-abcd1234-new", symbol="ETH/USD"
+    )
+
+
+def incident(world: World, **changes: Any) -> Incident:
+    default = Incident(
+        id=1,
+        name="another",
+        kind=IncidentKind.MONEY,
+        subject="a subject",
+        evidence="evidence",
+        began_at=world.now,
+        seen_at=world.now,
+        ended_at=None,
+        mails=1,
+    )
+    return replace(default, **changes)
+
+
+def finding() -> Finding:
+    return Finding(name="break BTC/USD", kind=IncidentKind.MONEY, subject="a subject", evidence="evidence")
+
+
+def mail(world: World) -> Mail:
+    return Mail(id=1, name="digest", subject="a subject", body="a body", created_at=world.now)
+
+
+TRADING: dict[str, Call] = {
+    "control": lambda tx, w: tx.control(),
+    "asset": lambda tx, w: tx.asset(1),
+    "assets": lambda tx, w: tx.assets(),
+    "live_cycle": lambda tx, w: tx.live_cycle(1),
+    "live_cycles": lambda tx, w: tx.live_cycles(),
+    "cycle": lambda tx, w: tx.cycle(w.cycle.id),
+    "orders": lambda tx, w: tx.orders(w.cycle.id),
+    "orders_seen": lambda tx, w: tx.orders_seen(w.cycle.id),
+    "open_orders": lambda tx, w: tx.open_orders(),
+    "cycle_of_order": lambda tx, w: tx.cycle_of_order(w.order.client_order_id),
+    "orders_placed": lambda tx, w: tx.orders_placed(1, w.now),
+    "attempts": lambda tx, w: tx.attempts(w.order.id),
+    "insert_attempt": lambda tx, w: tx.insert_attempt(w.order.id, 2, w.now),
+    "answer_attempt": lambda tx, w: tx.answer_attempt(w.order.id, 1, "accepted"),
+    "expire_attempts": lambda tx, w: tx.expire_attempts(w.order.id, w.now + DAY),
+    "insert_order": lambda tx, w: tx.insert_order(new_order(w)),
+    "update_order": lambda tx, w: tx.update_order(w.order),
+    "insert_cycle": lambda tx, w: tx.insert_cycle(ASLEEP, CycleStatus.COOLDOWN, w.now),
+    "update_cycle": lambda tx, w: [tx.update_cycle(each) for each in (w.cycle, completed(w))],  # type: ignore[func-returns-value]
+    "set_last_sell_price": lambda tx, w: tx.set_last_sell_price(1, D(100)),
+    "lock_asset": lambda tx, w: tx.lock_asset(1, "a reason", w.now),
+    "unlock_asset": lambda tx, w: tx.unlock_asset(1),
+    "next_epoch": lambda tx, w: tx.next_epoch("account"),
+    "set_mode": lambda tx, w: tx.set_mode(Mode.RUN, "a reason"),
+    "insert_asset": lambda tx, w: tx.insert_asset({**ASSET, "asset_symbol": "DOT/USD"}),
+    "change_asset": lambda tx, w: tx.change_asset(1, ASSET),
+    "known_ids": lambda tx, w: tx.known_ids([w.order.client_order_id, w.ended.client_order_id, "unknown"]),
+    "known_orders": lambda tx, w: tx.known_orders(
+        [w.order.client_order_id, w.ended.client_order_id, "unknown"]
+    ),
+}
+CARING: dict[str, Call] = {
+    "given_up_orders": lambda tx, w: tx.given_up_orders(w.now - 2 * DAY),
+    "error_cycles": lambda tx, w: tx.error_cycles(w.now - 3 * HOUR),
+    "leftover_cycles": lambda tx, w: tx.leftover_cycles(w.now - 30 * DAY),
+    "orders_with_assumed_fees": lambda tx, w: tx.orders_with_assumed_fees(w.now - 2 * DAY),
+    "orders_of_cycles": lambda tx, w: tx.orders_of_cycles([w.cycle.id, 1]),
+    "cycles_ended_since": lambda tx, w: tx.cycles_ended_since(w.now - 2 * HOUR),
+    "ended_cycles": lambda tx, w: tx.ended_cycles(1, w.now - 2 * HOUR),
+    "last_done_run_at": lambda tx, w: tx.last_done_run_at("consistency_checker", w.now),
+    "last_fill_at": lambda tx, w: [tx.last_fill_at(asset_id) for asset_id in (1, ASLEEP)],
+    "last_action_at": lambda tx, w: tx.last_action_at("BTC/USD", "resume"),
+    "begin_run": lambda tx, w: tx.begin_run("watchdog", w.now),
+    "end_run": lambda tx, w: tx.end_run(1, Result.DONE, w.now, checked=0, changed=0, details=None),
+    "last_runs": lambda tx, w: tx.last_runs(),
+    "last_good_runs": lambda tx, w: tx.last_good_runs(),
+    "first_run_at": lambda tx, w: tx.first_run_at(),
+    "run_starts_since": lambda tx, w: tx.run_starts_since(w.now - timedelta(minutes=90)),
+    "job_health_since": lambda tx, w: tx.job_health_since(w.now - 3 * HOUR),
+    "forget_before": lambda tx, w: tx.forget_before(w.now - 90 * DAY),
+    "open_incidents": lambda tx, w: tx.open_incidents(),
+    "incidents_now": lambda tx, w: tx.incidents_now(),
+    "incidents_since": lambda tx, w: tx.incidents_since(w.now - 3 * HOUR),
+    "incidents_ended_since": lambda tx, w: tx.incidents_ended_since(w.now - 3 * HOUR),
+    "put_incident": lambda tx, w: tx.put_incident(incident(w)),
+    "insert_incident": lambda tx, w: tx.insert_incident(finding(), w.now),
+    "update_incident": lambda tx, w: tx.update_incident(incident(w, ended_at=w.now)),
+    "insert_mail": lambda tx, w: tx.insert_mail("a name", "a subject", "a body", w.now),
+    "put_sent_mail": lambda tx, w: tx.put_sent_mail("a name", "a subject", "a body", w.now),
+    "unsent_mails": lambda tx, w: tx.unsent_mails(),
+    "mails_sent_since": lambda tx, w: tx.mails_sent_since(w.now - 2 * HOUR),
+    "sent_times_since": lambda tx, w: tx.sent_times_since(w.now - 2 * HOUR),
+    "newest_mails": lambda tx, w: tx.newest_mails(["a name", "another"]),
+    "last_mail": lambda tx, w: tx.last_mail("a name"),
+    "last_sent_mail": lambda tx, w: tx.last_sent_mail(),
+    "mail_was_tried": lambda tx, w: tx.mail_was_tried(mail(w), w.now, None),
+    "cycles_without_mail": lambda tx, w: tx.cycles_without_mail(w.now - 3 * HOUR),
+}
+SHOWING: dict[str, Call] = {
+    "insert_action": lambda tx, w: tx.insert_action("somebody", "halt", "BTC/USD", "an effect", w.now),
+    "actions": lambda tx, w: tx.actions(5),
+    "cycle_reports": lambda tx, w: [
+        tx.cycle_reports(symbol, which, limit)
+        for symbol in (None, "BTC/USD", "SOL/USD")
+        for which in Which
+        for limit in (1, 20)
+    ],
+    "order_reports": lambda tx, w: [tx.order_reports(symbol, 20) for symbol in (None, "BTC/USD", "SOL/USD")],
+    "open_order_reports": lambda tx, w: tx.open_order_reports(),
+    "count_live_cycles": lambda tx, w: tx.count_live_cycles(),
+    "cycles_after": lambda tx, w: tx.cycles_after(100, 50),
+    "orders_after": lambda tx, w: tx.orders_after(100, 50),
+    "fills_after": lambda tx, w: tx.fills_after(100, 50),
+    "profits": lambda tx, w: [tx.profits(by) for by in By],
+    "profit_since": lambda tx, w: [tx.profit_since(w.now - 30 * DAY), tx.profit_since(None)],
+    "server": lambda tx, w: tx.server(),
+    "grants": lambda tx, w: tx.grants(),
+}
+OTHERS: dict[str, Call] = {"schema_version": lambda tx, w: store_module._schema_version(tx)}
+"""Statements that are no method of a transaction."""
+CALLS = {**TRADING, **CARING, **SHOWING, **OTHERS}
+ASSET: dict[str, Any] = {
+    "base_order_amount": D(20),
+    "safety_order_amount": D(20),
+    "max_safety_orders": 3,
+    "safety_order_deviation": D(1),
+    "take_profit_percent": D(2),
+    "cooldown_period": 300,
+    "buy_order_price_deviation_percent": D(3),
+}
+
+
+def completed(world: World) -> Cycle:
+    version = world.cycle.version + 1
+    return replace(world.cycle, status=CycleStatus.COMPLETE, completed_at=world.now, version=version)
+
+
+# ---- two databases with the same present ----
+
+
+class _Undo(Exception):
+    """Nothing of a call stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One that was sent: by which line of which file, and how many rows the server touched for it."""
+
+    sql: str
+    args: tuple[Any, ...]
+    place: tuple[str, int]
+    reads: dict[str, int]
+
+
+@dataclass
+class Recorder:
+    """A cursor that notes what goes through it, and what it costs the server."""
+
+    cursor: Any
+    sent: list[Statement] = field(default_factory=list)
+
+    def execute(self, sql: str, args: tuple[Any, ...] = ()) -> None:
+        self._rows: list[Any] = []
+        before = self._counters()
+        self.cursor.execute(sql, args)
+        self.rowcount, self.lastrowid = self.cursor.rowcount, self.cursor.lastrowid
+        if self.cursor.with_rows:
+            self._rows = self.cursor.fetchall()
+        after = self._counters()
+        reads = {name: after[name] - before[name] for name in COUNTERS}
+        self.sent.append(Statement(sql, args, _place(), reads))
+
+    def fetchall(self) -> list[Any]:
+        return self._rows
+
+    def _counters(self) -> dict[str, int]:
+        names = ", ".join(f"'{name}'" for name in COUNTERS)
+        self.cursor.execute(f"SHOW SESSION STATUS WHERE Variable_name IN ({names})")
+        return {row["Variable_name"]: int(row["Value"]) for row in self.cursor.fetchall()}
+
+
+def _place() -> tuple[str, int]:
+    """The line of dca/store*.py from which a statement was sent."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and Path(frame.f_code.co_filename).name == "store_statements.py":
+        frame = frame.f_back
+    return Path(frame.f_code.co_filename).name, frame.f_lineno
+
+
+@dataclass(frozen=True)
+class Books:
+    """A database with a past and with a present that is the same whatever the past."""
+
+    settings: DatabaseSettings
+    store: Store
+    world: World
+
+    def statements(self, call: Call) -> list[Statement]:
+        """What a call sends, twice: the server now and then reads something for itself. Nothing stays."""
+        first, second = self._sent(call), self._sent(call)
+        return [
+            replace(a, reads={name: min(a.reads[name], b.reads[name]) for name in COUNTERS})
+            for a, b in zip(first, second, strict=True)
+        ]
+
+    def _sent(self, call: Call) -> list[Statement]:
+        sent: list[Statement] = []
+
+        def work(tx: Transaction) -> None:
+            recorder = Recorder(tx._cursor, sent)
+            call(Transaction(recorder), self.world)
+            raise _Undo
+
+        with contextlib.suppress(_Undo):
+            self.store.transaction(work)
+        return sent
+
+    def plan(self, statement: Statement) -> list[dict[str, Any]]:
+        def work(tx: Transaction) -> list[dict[str, Any]]:
+            tx._cursor.execute(f"EXPLAIN {statement.sql}", statement.args)
+            rows: list[dict[str, Any]] = tx._cursor.fetchall()
+            return rows
+
+        return self.store.transaction(work)
+
+
+def filled(settings: DatabaseSettings, cycles: int, now: datetime) -> Books:
+    store = Store(settings)
+    store.run_script(SCHEMA.read_text())
+    store.run_script("".join(INSERT.replace("BTC/USD", symbol) for symbol in SYMBOLS))
+    connection = connected(settings)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SET time_zone = '+00:00'")
+        for statement in history_fill.statements(history_fill.Past(cycles=cycles), SYMBOLS[:2]):
+            cursor.execute(statement)
+        cursor.execute(f"UPDATE dca_cycles SET asset_id = {ASLEEP} WHERE id = 1")
+        cursor.execute(f"UPDATE dca_orders SET asset_id = {ASLEEP}, symbol = 'SOL/USD' WHERE cycle_id = 1")
+    present = store.transaction(lambda tx: _present(tx, now))
+    connection = connected(settings)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        for table in OF_HISTORY:
+            cursor.execute(f"ANALYZE TABLE {table}")
+            cursor.fetchall()
+    return Books(settings, store, present)
+
+
+def _present(tx: Transaction, now: datetime) -> World:
+    """Two live cycles, an order in flight, one whose fee is assumed, a run, a mail and an incident."""
+    ended = tx.order_reports("BTC/USD", 1)[0]
+    known = tx.known_orders([ended.client_order_id])[0]
+    tx.insert_cycle(1, CycleStatus.WATCHING)
+    tx.insert_cycle(2, CycleStatus.WATCHING)
+    cycle = tx.live_cycle(1)
+    assert cycle is not None
+    name = f"dca-abcd1234-{cycle.id}"
+    live = tx.insert_order(
+        order(id=0, cycle_id=cycle.id, client_order_id=name, created_at=now, last_sent_at=now)
+    )
+    ghost = replace(live, seq=2, client_order_id=f"{name}-2", state=OrderState.GHOST)
+    tx.insert_order(ghost)
+    tx.end_run(tx.begin_run("watchdog", now), Result.DONE, now, checked=1, changed=0, details=None)
+    tx.insert_mail("a name", "a subject", "a body", now)
+    tx.insert_incident(replace(finding(), name="open"), now)
+    return World(now=now, cycle=cycle, order=live, ended=known)
+
+
+@pytest.fixture(scope="module")
+def both(server: Server) -> Iterator[tuple[Books, Books]]:
+    made = [server.create(), server.create()]
+    now = datetime.now(UTC)
+    small, large = filled(made[0], SMALL, now), filled(made[1], LARGE, now)
+    yield small, large
+    for books in (small, large):
+        books.store.close()
+        server.drop(books.settings)
+
+
+# ---- the statements ----
+
+
+def test_every_method_of_a_transaction_is_in_the_collection() -> None:
+    methods = {name for name, _ in inspect.getmembers(Transaction, inspect.isfunction) if name[0] != "_"}
+    assert methods == set(CALLS) - set(OTHERS)
+
+
+def test_every_line_that_sends_a_statement_was_reached(both: tuple[Books, Books]) -> None:
+    """A branch that sends another statement is a statement of its own."""
+    reached = {each.place for call in CALLS.values() for each in both[0].statements(call)}
+    lines = list(_sending_lines())
+    assert len(lines) > 60
+    assert [
+        (name, span.start) for name, span in lines if not any((name, line) in reached for line in span)
+    ] == []
+
+
+def test_nobody_else_sends_statements() -> None:
+    folder = Path(store_module.__file__).parent
+    others = [file for file in folder.rglob("*.py") if not file.name.startswith("store")]
+    assert len(others) > 50
+    sending = [
+        (file.name, word)
+        for file in others
+        for word in ("._rows(", "._write(", ".execute(")
+        if word in file.read_text()
+    ]
+    assert sending == []
+
+
+def _sending_lines() -> Iterator[tuple[str, range]]:
+    """Of every call that sends a statement: the file and the lines."""
+    for file in sorted(Path(store_module.__file__).parent.glob("store*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in SENDERS
+            ):
+                yield file.name, range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def grown(both: tuple[Books, Books]) -> dict[str, list[str]]:
+    """Of the calls, those that read more rows where there is more past: which statements, and the counts."""
+    found = {}
+    for name, call in CALLS.items():
+        small, large = (books.statements(call) for books in both)
+        assert [each.sql for each in small] == [each.sql for each in large] or name in READS_ALL, name
+        worse = [
+            f"{b.sql}\n{a.reads}\n{b.reads}" for a, b in zip(small, large, strict=False) if a.reads != b.reads
+        ]
+        if worse:
+            found[name] = worse
+    return found
+
+
+def test_no_statement_reads_more_when_there_is_more_history(both: tuple[Books, Books]) -> None:
+    found = grown(both)
+    assert {name: what for name, what in found.items() if name not in READS_ALL} == {}
+
+
+def test_every_plan_uses_an_index(both: tuple[Books, Books]) -> None:
+    large = both[1]
+    scans = [
+        f"{name}: {row['type']} of {row['table']}: {statement.sql}"
+        for name, call in CALLS.items()
+        if name not in READS_ALL
+        for statement in large.statements(call)
+        if statement.sql.split()[0] in {"SELECT", "UPDATE", "DELETE"}
+        for row in large.plan(statement)
+        if _is_scan(row) and not (row["type"] == "index" and name in WALKS)
+    ]
+    assert scans == []
+
+
+def _is_scan(row: dict[str, Any]) -> bool:
+    """A derived table has what its own rows of the plan let into it."""
+    table = row["table"] or ""
+    return row["type"] in {"ALL", "index"} and table not in SMALL_TABLES and not table.startswith("<derived")
+
+
+MISSED = {
+    ("dca_cycles", "end_of_cycle"): {"error_cycles", "cycles_without_mail"},
+    ("dca_cycles", "leftover_of_asset"): {"leftover_cycles"},
+    ("dca_orders", "fee_source_of_order"): {"orders_with_assumed_fees"},
+    ("dca_orders", "state_of_order"): {"open_orders", "given_up_orders"},
+    ("dca_orders", "time_of_order"): {"orders_placed"},
+    ("job_runs", "time_of_run"): {"run_starts_since"},
+    ("incidents", "end_of_incident"): {"incidents_ended_since"},
+    ("mails", "name_of_mail"): {"newest_mails", "last_mail"},
+    ("mails", "unsent"): {"unsent_mails", "last_sent_mail"},
+    ("operator_actions", "action_on_asset"): {"last_action_at"},
+}
+
+
+@pytest.mark.parametrize(("table", "index"), MISSED)
+def test_a_missing_index_is_noticed(
+    both: tuple[Books, Books], server: Server, table: str, index: str
+) -> None:
+    """The counts can go wrong: without the index, more history is more work."""
+    row = server.run(f"SHOW CREATE TABLE {both[0].settings.name}.{table}")[0][1]
+    (definition,) = [line.strip(" ,") for line in row.splitlines() if f"KEY `{index}`" in line]
+    for books in both:
+        server.run(f"ALTER TABLE {books.settings.name}.{table} DROP KEY {index}")
+    try:
+        wanted = {name: CALLS[name] for name in MISSED[table, index]}
+        assert {name for name in wanted if _reads(both[0], name) != _reads(both[1], name)} == set(wanted)
+    finally:
+        for books in both:
+            server.run(f"ALTER TABLE {books.settings.name}.{table} ADD {definition}")
+
+
+def _reads(books: Books, name: str) -> list[dict[str, int]]:
+    return [each.reads for each in books.statements(CALLS[name])]
