@@ -1,5 +1,6 @@
 """main_app.py's inside: start, the threads around the main loop, the heartbeat, and the end."""
 
+import gc
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -72,6 +73,7 @@ class Application:
         self._feed.start()
         for worker in self._workers:
             worker.start()
+        gc.freeze()  # a full collection that walks all modules too takes longer than several orders
         try:
             while not self._context.stopping.wait(TICK_SECONDS):
                 self._loop.tick()

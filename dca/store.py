@@ -38,14 +38,12 @@ _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317
 _CHECK_FAILED = {4025, 3819}
 _LOST = {-1, 1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031}
 _SESSION = (
-    "SET SESSION time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION innodb_lock_wait_timeout = 5",
-    "SET SESSION lock_wait_timeout = 10",
+    "SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 10,"
     # A client that fell silent inside a transaction must not keep its rows locked for hours.
-    "SET SESSION wait_timeout = 60",
+    " SESSION wait_timeout = 60,"
     # Strict whatever the server's default is: a value that does not fit is an error, not a guess.
-    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
+    " SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
 )
 
 _ASSET = ", ".join(columns(Asset))

@@ -102,7 +102,7 @@ FAULTS = (
         name="session-in-local-time",
         number="F62",
         file=STORE,
-        old="    \"SET SESSION time_zone = '+00:00'\",\n",
+        old="SESSION time_zone = '+00:00', ",
         new="",
         costs="cooldowns end an hour early, orders look stale",
         tests=("tests/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",),
