@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import msgpack
@@ -17,6 +18,7 @@ from dca.feed import Feed
 from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote, Snapshot
+from dca.tripwire import NEVER, Tripwire
 from proof.fuzz import acting, junk, samples, sane
 from proof.fuzz.samples import ASSET, BOUGHT, BUY, HOLDING, NOW, SELL, SYMBOL, WATCHING
 from proof.fuzz.transport import SETTINGS
@@ -78,6 +80,10 @@ class _Scripted:
         return self._frames.pop(0)
 
 
+_ALL_PASS = {SYMBOL: Tripwire(-inf, -inf, NEVER)}
+"""Both prices of a quote are compared, and each one is passed on."""
+
+
 class _DeafFeed(Feed):
     """The real feed without its sockets."""
 
@@ -94,7 +100,7 @@ class _Stream:
     def __init__(self) -> None:
         self.shown = ""
         self._loop = asyncio.new_event_loop()
-        self._feed = _DeafFeed(SETTINGS, Inbox(), {}, _Still(), Troubles(), lambda: None)
+        self._feed = _DeafFeed(SETTINGS, Inbox(), _ALL_PASS, _Still(), Troubles(), lambda: None)
 
     def close(self) -> None:
         self._loop.close()
