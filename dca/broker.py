@@ -49,7 +49,7 @@ IDLE_SECONDS = 15
 have an unknown outcome (F01): it is not used again."""
 
 _PAGE = 500
-_ACTIVITY_PAGE, _MAX_ACTIVITY_PAGES = 100, 5
+_ACTIVITY_PAGE, _MAX_ACTIVITY_PAGES = 100, 2
 _MAX_PAGES = 40
 _NOT_FOUND = 40410000
 _REFUSALS = frozenset({400, 401, 403, 404, 422})
@@ -256,7 +256,7 @@ class Broker:
 
     def executions(self, orders: Sequence[Order]) -> list[Execution]:
         """The single fills of these orders, as far as the activity list has them by now: newest first, and no
-        further back than it takes to find all."""
+        further back than it takes to find all, nor than two pages: main_app's loop waits for it."""
         missing = {order.exchange_order_id: order.filled_qty for order in orders}
         query: dict[str, Any] = {
             "after": (min(order.created_at for order in orders) - timedelta(minutes=5)).isoformat(),

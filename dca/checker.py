@@ -123,7 +123,8 @@ class Checker:
         """Whether the list says nothing new of an order, and nothing has to be done about it."""
         if snapshot is None or ledger.is_incomplete(snapshot) or order.state is not OrderState.ACKED:
             return False
-        return ledger.merge(order, snapshot, self._job.clock.now()) == order
+        is_same = ledger.mismatch(order, snapshot) is None
+        return is_same and ledger.merge(order, snapshot, self._job.clock.now()) == order
 
     def _was_accepted(self, order: Order) -> bool:
         young = self._job.clock.now() - order.last_sent_at < self._job.settings.quiet_period

@@ -10,7 +10,7 @@ import json
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,8 @@ PAUSES_SECONDS = (1, 2, 4, 8, 16, 30)
 _SYMBOL_LIMIT = 405
 _NONSENSE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What a frame that makes no sense raises: also with a time or a nesting beyond all measure."""
+AGAIN_SECONDS = 10
+"""An older quote is not compared again: by default it might decide nothing."""
 STEADY_SECONDS = 60
 """A connection that lasted this long was a good one: the next pause starts small again."""
 
@@ -120,6 +122,8 @@ class Feed:
             quote = wire.stream_quote(message, now)
         except ValueError:
             return  # only its prices were looked at before
+        if (now - quote.at).total_seconds() > AGAIN_SECONDS:
+            return
         if not is_quiet(tripwire, float(quote.bid), float(quote.ask), now):
             self._inbox.put_quote(quote)
 
@@ -258,19 +262,26 @@ class Feed:
     def _take_quote_frame(self, frame: str | bytes) -> None:
         """The busiest lines of the program: a quote that reaches nothing has to cost next to nothing."""
         now = self._clock.now()
-        tripwires, newest = self._tripwires, self._newest
+        tripwires, newest, waiting = self._tripwires, self._newest, self._inbox.quotes
         for message in _messages(frame):
             try:
                 symbol = message["S"]
+                if message["T"] == "q":
+                    newest[symbol] = message  # first: whoever changes the levels now looks at this one again
                 ask_at_most, bid_at_least, wake_at = tripwires[symbol]
                 quiet = message["ap"] > ask_at_most and message["bp"] < bid_at_least and now < wake_at
             except (LookupError, TypeError):
                 quiet = False  # not a quote, or one that makes no sense
-            if quiet and message.get("T") == "q":
-                newest[symbol] = message
+            if quiet and message["T"] == "q":
                 self.quotes.last_message_at = now
+                if symbol in waiting:
+                    self._forget_older(message, now)
             else:
                 self._take_message(message, now)
+
+    def _forget_older(self, message: dict[str, Any], now: datetime) -> None:
+        with suppress(ValueError):
+            self._inbox.forget_older(wire.stream_quote(message, now))
 
     def _take_message(self, message: dict[str, Any], now: datetime) -> None:
         if not isinstance(message, dict):
@@ -300,7 +311,6 @@ class Feed:
             self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
             return
         self.quotes.last_message_at = now
-        self._newest[quote.symbol] = message
         self._inbox.put_quote(quote)
 
     def _check_subscription(self, granted: set[str], now: datetime) -> None:

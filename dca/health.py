@@ -42,7 +42,7 @@ WAITING_STATUSES = frozenset(
 )
 """Alpaca's statuses in which an order waits for the exchange itself."""
 EXCHANGE_TROUBLES = frozenset({"worker ExchangeUnavailable", "loop settle", "loop rules", "loop silence"})
-DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh", "loop fees"})
+DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh"})
 START_TROUBLE = "start waiting"
 PAIRS_TROUBLE = "stream no quotes"
 """Names as main_app's heartbeat has them."""

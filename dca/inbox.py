@@ -38,8 +38,11 @@ class Inbox:
     """All workers' one. Any thread may put and take; who took an item says when it is `done`."""
 
     def __init__(self) -> None:
-        self._tasks: deque[Task] = deque()
-        self._quotes: dict[str, Quote] = {}
+        self._updates: deque[Task] = deque()
+        self._settles: deque[Task] = deque()
+        self.quotes: dict[str, Quote] = {}
+        """Those that wait; only to be looked at from outside."""
+        self._is_quotes_turn = False
         self._later: deque[Task] = deque()
         self._in_hand: set[str] = set()
         self._lock = threading.Lock()
@@ -47,20 +50,29 @@ class Inbox:
 
     def put_quote(self, quote: Quote) -> None:
         with self._lock:
-            self._quotes[quote.symbol] = quote
-            self._ring(quote)
+            known = self.quotes.get(quote.symbol)
+            if known is None or known.at <= quote.at:
+                self.quotes[quote.symbol] = quote
+                self._ring(quote)
+
+    def forget_older(self, quote: Quote) -> None:
+        """This one reaches nothing: an older one of its pair that waits would be decided on too late."""
+        with self._lock:
+            known = self.quotes.get(quote.symbol)
+            if known is not None and known.at < quote.at:
+                del self.quotes[quote.symbol]
 
     def put(self, task: Task) -> None:
         """A task that waits already is not put twice."""
         with self._lock:
-            queue = self._later if isinstance(task, ConfirmFee) else self._tasks
+            queue = self._queue_of(task)
             if isinstance(task, Snapshot) or task not in queue:
                 queue.append(task)
                 self._ring(task)
 
     def take(self, timeout_seconds: float) -> Item | None:
-        """The oldest task, else the quote whose pair has waited longest, of a pair that nobody has in hand;
-        None after the time-out."""
+        """The oldest order update; else, in turns, an order to settle and the quote whose pair has waited
+        longest; always of a pair that nobody has in hand. None after the time-out."""
         with self._lock:
             item = self._next()
             if item is None and timeout_seconds > 0:
@@ -80,10 +92,26 @@ class Inbox:
 
     def is_empty(self) -> bool:
         with self._lock:
-            return not self._tasks and not self._quotes and not self._later
+            return not any((self._updates, self._settles, self.quotes, self._later))
+
+    def _queue_of(self, task: Task) -> deque[Task]:
+        match task:
+            case ConfirmFee():
+                return self._later
+            case Settle():
+                return self._settles
+        return self._updates
 
     def _next(self) -> Item | None:
-        return self._from(self._tasks) or self._quote() or self._from(self._later)
+        """Settling waits for the exchange: slow answers about some orders must not keep every worker from
+        deciding about other pairs."""
+        found = self._from(self._updates)
+        if found is not None:
+            return found
+        self._is_quotes_turn = not self._is_quotes_turn
+        if self._is_quotes_turn:
+            return self._from(self._settles) or self._quote() or self._from(self._later)
+        return self._quote() or self._from(self._settles) or self._from(self._later)
 
     def _from(self, tasks: deque[Task]) -> Task | None:
         for index, task in enumerate(tasks):
@@ -94,8 +122,8 @@ class Inbox:
 
     def _quote(self) -> Quote | None:
         # A newer quote keeps its pair's place.
-        symbol = next((each for each in self._quotes if _pair(each) not in self._in_hand), None)
-        return None if symbol is None else self._quotes.pop(symbol)
+        symbol = next((each for each in self.quotes if _pair(each) not in self._in_hand), None)
+        return None if symbol is None else self.quotes.pop(symbol)
 
     def _ring(self, item: Item) -> None:
         """Wake the worker that came to rest last: its connections are the most likely to be open still."""

@@ -17,8 +17,10 @@ LONGEST_LOCK = timedelta(days=365)
 LOOK_BACK = timedelta(days=2)
 """How far back orders are compared; from a lock on, if there is one."""
 RECENT = timedelta(hours=2)
-"""How far back after the first good run of an hour. Two days of sixty busy pairs are more pages than a run's
-share of the rate limit has requests for, and each run looks twice."""
+"""How far back in all runs but an hour's first. Two days of sixty busy pairs are more pages than a run's
+share of the rate limit has requests for, and each run looks twice: that must not keep the others from looking."""
+FIRST_MINUTES = 5
+"""The first run of an hour, as cron runs them."""
 MOST_ASKED = 10
 """Orders that are asked for one by one in a run, because the list does not have them."""
 
@@ -71,8 +73,7 @@ class Listings:
         """A lock must not end because the order behind it has grown old."""
         job, now = self._job, self._job.clock.now()
         locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
-        last = job.store.transaction(lambda tx: tx.last_done_run_at(job.context.name, now))
-        if not locks and not job.dry_run and last is not None and _hour(last) == _hour(now):
+        if not locks and not job.dry_run and now.minute >= FIRST_MINUTES:
             return now - RECENT
         return max(min([now, *locks]), now - LONGEST_LOCK) - LOOK_BACK
 
@@ -114,10 +115,6 @@ class Listings:
         for order in missing[:MOST_ASKED]:
             if self._job.broker.order(order.client_order_id) is None:
                 yield order.asset_id, invariants.denied(order)
-
-
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _is_late(order: Order, snapshot: Snapshot) -> bool:

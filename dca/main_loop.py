@@ -147,10 +147,10 @@ class MainLoop:
     def _put(self, asset: Asset, read: Watch) -> None:
         """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""
         symbol = asset.asset_symbol
-        before, tripwire = self._told.get(symbol), self._desk.tripwires.get(symbol)
+        before = self._told.get(symbol)
         self._desk.put(asset, read.cycle, read.open_orders, self._clock.now())
-        if self._desk.tripwires.get(symbol) != tripwire:
-            self._feed.look_again(symbol)
+        # Levels may have changed, or the newest quote came while its pair was left alone for a moment.
+        self._feed.look_again(symbol)
         after = self._desk.watch(symbol)
         assert after is not None
         self._told[symbol] = after

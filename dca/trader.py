@@ -1,6 +1,6 @@
 """The shell around the strategy: decide, write the claim, and only then talk to the exchange.
 
-One trader works for one thread. An asset always belongs to the same one, so that events of one asset
+One trader works for one thread. The inbox gives events of one asset to one of them at a time, so that they
 never overlap here; other processes are kept out by the locked rows (design.md 8 and 9).
 """
 
@@ -289,8 +289,9 @@ class Trader:
         """
         settled = self.books.settle(order)
         if settled.denied_for_good:
+            wanted = self._still_wanted(order)
             started = self._clock.monotonic()
-            attempt = self._claim_resend(order) if self._still_wanted(order) else None
+            attempt = self._claim_resend(order) if wanted else None
             if attempt is None:
                 self.books.give_up(order)
             else:

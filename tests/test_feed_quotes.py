@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from dca.clock import SystemClock
-from dca.feed import Feed, StreamLost
+from dca.feed import AGAIN_SECONDS, Feed, StreamLost
 from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote
@@ -92,6 +92,38 @@ def test_after_levels_have_changed_the_newest_quote_is_looked_at_again(hearing: 
     hearing.feed.look_again("BTC/USD")
     found = hearing.passed_on()
     assert found is not None and float(found.ask) == 101.0
+
+
+def test_a_quiet_quote_takes_back_an_older_one_that_waits(hearing: Hearing) -> None:
+    """Its price is gone: an order at it would rest."""
+    older = datetime.now(UTC) - timedelta(seconds=1)
+    hearing.hears({**quote(89.0, 90.0), "t": older})
+    hearing.hears(quote(99.0, 101.0))
+    assert hearing.passed_on() is None
+
+
+def test_levels_that_change_while_a_quote_is_compared_are_not_missed() -> None:
+    """Who changes them looks at the newest quote: it has to be known before it is compared."""
+    hearing = Hearing()
+
+    class Changing(dict[str, Tripwire]):
+        def __getitem__(self, symbol: str) -> Tripwire:
+            before = super().__getitem__(symbol)
+            self[symbol] = Tripwire(101.0, 110.0, NEVER)
+            hearing.feed.look_again(symbol)
+            return before
+
+    hearing.feed._tripwires = Changing(hearing.tripwires)
+    hearing.hears(quote(99.0, 101.0))
+    found = hearing.passed_on()
+    assert found is not None and float(found.ask) == 101.0
+
+
+def test_an_old_quote_is_not_looked_at_again(hearing: Hearing) -> None:
+    hearing.hears({**quote(99.0, 101.0), "t": datetime.now(UTC) - timedelta(seconds=AGAIN_SECONDS + 1)})
+    hearing.tripwires["BTC/USD"] = Tripwire(101.0, 110.0, NEVER)
+    hearing.feed.look_again("BTC/USD")
+    assert hearing.passed_on() is None
 
 
 def test_a_quote_whose_time_makes_no_sense_is_not_looked_at_again(hearing: Hearing) -> None:

@@ -4,7 +4,7 @@ import random
 import threading
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -123,3 +123,22 @@ def test_many_workers_lose_nothing_and_never_hold_a_pair_twice() -> None:
         thread.join(30)
     assert overlaps == []
     assert heard == sent, "all, and those of a pair in order"
+
+
+def test_orders_to_settle_do_not_keep_all_workers_from_the_quotes() -> None:
+    """Each may wait for the exchange for a long time."""
+    inbox = Inbox()
+    for number in range(40):
+        inbox.put(Settle(order=order(symbol=f"S{number}/USD", client_order_id=str(number))))
+    for number in range(3):
+        inbox.put_quote(quote(f"Q{number}/USD"))
+    heard = [inbox.take(0) for _ in range(6)]
+    assert sum(isinstance(each, Quote) for each in heard) == 3
+
+
+def test_an_older_quote_takes_no_newer_one_s_place() -> None:
+    inbox = Inbox()
+    newer = quote("BTC/USD", "80")
+    inbox.put_quote(newer)
+    inbox.put_quote(replace(quote("BTC/USD", "99"), at=NOW - timedelta(seconds=1)))
+    assert inbox.take(0) is newer

@@ -208,8 +208,8 @@ FAULTS = (
         name="oldest-quote-kept",
         number="F17",
         file="dca/inbox.py",
-        old="            self._quotes[quote.symbol] = quote\n",
-        new="            self._quotes.setdefault(quote.symbol, quote)\n",
+        old="                self.quotes[quote.symbol] = quote\n",
+        new="                self.quotes.setdefault(quote.symbol, quote)\n",
         costs="decides on the oldest price that it has not looked at yet",
         tests=(
             "tests/proof/test_faults_trading.py::test_F17_of_a_thousand_quotes_that_waited_only_the_newest_decides",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from dca import wire
-from dca.feed import StreamState
+from dca.feed import AGAIN_SECONDS, StreamState
 from dca.inbox import Inbox, Task
 from dca.model import Quote
 from dca.ports import Stream
@@ -83,12 +83,17 @@ class SimFeed:
 
     def look_again(self, symbol: str) -> None:
         """As feed.Feed compares a quote with the levels."""
-        quote, tripwire = self._newest.get(symbol), self._tripwires.get(symbol)
-        if quote is None:
-            return
+        quote = self._newest.get(symbol)
+        if quote is not None and (self._process.clock.now() - quote.at).total_seconds() <= AGAIN_SECONDS:
+            self._compare(quote)
+
+    def _compare(self, quote: Quote) -> None:
+        tripwire = self._tripwires.get(quote.symbol)
         bid, ask, now = float(quote.bid), float(quote.ask), self._process.clock.now()
         if tripwire is None or not is_quiet(tripwire, bid, ask, now):
             self._inbox.put_quote(quote)
+        else:
+            self._inbox.forget_older(quote)
 
     def lose(self, stream: StreamState, seconds: float) -> None:
         """The connection is gone, and comes back after so long."""
@@ -170,4 +175,4 @@ class SimFeed:
             return  # as feed.Feed drops it
         self.quotes.last_message_at = now
         self._newest[symbol] = quote
-        self.look_again(symbol)
+        self._compare(quote)
