@@ -18,7 +18,7 @@ LOOK_BACK = timedelta(days=2)
 """How far back orders are compared; from a lock on, if there is one."""
 RECENT = timedelta(hours=2)
 """How far back in all runs but an hour's first. Two days of sixty busy pairs are more pages than a run's
-share of the rate limit has requests for, and each run looks twice: that must not keep the others from looking."""
+share of the rate limit has requests for, and each run looks twice: that must not stop the others too."""
 FIRST_MINUTES = 5
 """The first run of an hour, as cron runs them."""
 MOST_ASKED = 10
