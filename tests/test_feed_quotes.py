@@ -44,8 +44,9 @@ def quote(bid: object, ask: object, symbol: str = "BTC/USD") -> dict[str, Any]:
 
 
 def test_only_a_quote_that_reaches_a_level_is_passed_on(hearing: Hearing) -> None:
-    hearing.hears(quote(99.0, 101.0), quote(109.99, 110.01), quote(89.0, 90.01))
-    assert hearing.passed_on() is None
+    for bid, ask in ((99.0, 101.0), (109.99, 110.01), (89.0, 90.01)):
+        hearing.hears(quote(bid, ask))
+        assert hearing.passed_on() is None
     assert hearing.feed.quotes.last_message_at is not None, "heard all the same"
     for bid, ask in ((89.0, 90.0), (110.0, 111.0)):
         hearing.hears(quote(99.0, 101.0), quote(bid, ask))
