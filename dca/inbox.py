@@ -42,7 +42,7 @@ class Inbox:
         self._settles: deque[Task] = deque()
         self.quotes: dict[str, Quote] = {}
         """Those that wait; only to be looked at from outside."""
-        self._is_quotes_turn = False
+        self._settles_first = False
         self._later: deque[Task] = deque()
         self._in_hand: set[str] = set()
         self._lock = threading.Lock()
@@ -108,8 +108,8 @@ class Inbox:
         found = self._from(self._updates)
         if found is not None:
             return found
-        self._is_quotes_turn = not self._is_quotes_turn
-        if self._is_quotes_turn:
+        self._settles_first = not self._settles_first
+        if self._settles_first:
             return self._from(self._settles) or self._quote() or self._from(self._later)
         return self._quote() or self._from(self._settles) or self._from(self._later)
 
@@ -131,9 +131,14 @@ class Inbox:
             self._bells.pop().notify()
 
 
+def symbol_of(item: Item) -> str:
+    """Which pair an item is about, as it came."""
+    return item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol
+
+
 def pair_of(item: Item) -> str:
-    """Which pair an item is about."""
-    return _pair(item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol)
+    """Likewise, by one name for each pair."""
+    return _pair(symbol_of(item))
 
 
 def _pair(symbol: str) -> str:

@@ -76,16 +76,12 @@ class SecondLook:
 
 
 def _bid_problem(quote: Quote, at_least: Decimal) -> str | None:
-    return (
-        None
-        if quote.bid >= at_least
-        else f"the exchange's own bid is {plain(quote.bid)}, not {plain(at_least)}"
-    )
+    if quote.bid >= at_least:
+        return None
+    return f"the exchange's own bid is {plain(quote.bid)}, not {plain(at_least)}"
 
 
 def _ask_problem(quote: Quote, at_most: Decimal) -> str | None:
-    return (
-        None
-        if quote.ask <= at_most
-        else f"the exchange's own ask is {plain(quote.ask)}, not {plain(at_most)}"
-    )
+    if quote.ask <= at_most:
+        return None
+    return f"the exchange's own ask is {plain(quote.ask)}, not {plain(at_most)}"

@@ -161,6 +161,8 @@ class Trader:
         """Claim an order in one transaction, then send it. A sell is bounded by the position."""
         started = self._clock.monotonic()
         position = self._broker.position(asset.asset_symbol) if with_position else None
+        if self._clock.monotonic() - started > SEND_WITHIN_SECONDS:
+            return  # claimed now it would not be sent, and block its asset: the next quote asks again
         self._broker.reserve(Side.SELL if with_position else Side.BUY)
         mine: list[tuple[Order, str]] = []
 

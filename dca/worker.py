@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dca.bookkeeper import Settled
 from dca.errors import Unavailable
 from dca.failures import Failures
-from dca.inbox import ConfirmFee, Inbox, Item, Settle
+from dca.inbox import ConfirmFee, Inbox, Item, Settle, symbol_of
 from dca.logs import Troubles
 from dca.model import Order, Quote, Snapshot
 from dca.ports import Clock, Feed
@@ -105,8 +105,8 @@ class Worker:
             return
         finally:
             if not survived:
-                self._failures.note(_symbol(item))
-        if answered and self._rests.answered(_symbol(item)):
+                self._failures.note(symbol_of(item))
+        if answered and self._rests.answered(symbol_of(item)):
             self._recovered()
 
     def _recovered(self) -> None:
@@ -147,10 +147,6 @@ class Worker:
         age = (self._clock.now() - snapshot.updated_at).total_seconds()
         heard = stream.last_message_at
         return age > LATE_SECONDS and (heard is None or heard < snapshot.updated_at)
-
-
-def _symbol(item: Item) -> str:
-    return item.symbol if isinstance(item, Quote | Snapshot) else item.order.symbol
 
 
 class WorkerThread(threading.Thread):

@@ -205,6 +205,17 @@ FAULTS = (
         tests=("tests/proof/test_bitten.py::test_F44_a_price_that_only_the_stream_has_seen_sells_nothing",),
     ),
     Fault(
+        name="sale-claimed-on-a-late-position",
+        number="F22",
+        file=TRADER,
+        old="            return  # claimed now it would not be sent,",
+        new="            pass  # claimed now it would not be sent,",
+        costs="a slow exchange keeps what should be sold from being sold for minutes",
+        tests=(
+            "tests/proof/test_faults_trading.py::test_F22_a_sale_whose_position_came_late_is_not_claimed",
+        ),
+    ),
+    Fault(
         name="price-of-a-restart-not-confirmed",
         number="F26",
         file=TRADER,
@@ -212,7 +223,7 @@ FAULTS = (
         new="                return bool(price)\n",
         costs="one wrong price of the stream buys during the cooldown",
         tests=(
-            "tests/proof/test_bitten.py::test_F26_a_price_that_only_the_stream_has_seen_ends_no_cooldown",
+            "tests/proof/test_faults_trading.py::test_F26_a_price_that_only_the_stream_has_seen_ends_no_cooldown",
         ),
     ),
     Fault(

@@ -132,19 +132,6 @@ def test_F44_a_price_that_only_the_stream_has_seen_sells_nothing(rig: Rig) -> No
     assert len(rig.exchange.posts) == 2
 
 
-def test_F26_a_price_that_only_the_stream_has_seen_ends_no_cooldown(rig: Rig) -> None:
-    rig.bought()
-    rig.quote("102")
-    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="102"))
-    assert rig.cycle().status is CycleStatus.COOLDOWN
-    now, hole = rig.clock.now(), Decimal(50)
-    rig.trader.on_quote(Quote(symbol=SYMBOL, bid=hole, ask=hole, at=now, received_at=now))
-    assert rig.cycle().status is CycleStatus.COOLDOWN
-    rig.clock.pass_seconds(5)
-    rig.quote("50")
-    assert rig.cycle().status is CycleStatus.BUYING, "now the exchange says so, too"
-
-
 def test_F50_an_id_says_whose_it_is(rig: Rig) -> None:
     rig.quote("100")
     assert rig.last_id() == f"dca-{rig.desk.install_id}-1-1-b"

@@ -3,20 +3,25 @@
 Real trader, real database, a fake exchange whose every event is in the test's hand.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import pytest
 
 import order_manager
 from dca.errors import BrokenRule, ExchangeUnavailable, RequestRefused, StartRefused
 from dca.inbox import Inbox
+from dca.logs import Troubles
 from dca.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
 from dca.settings import DatabaseSettings
-from tests.rig import QUIET_SECONDS, RULES, SYMBOL, Rig
+from dca.trader import Trader
+from tests.rig import LIMITS, QUIET_SECONDS, RULES, SYMBOL, Rig
 from tests.taking import taken
 from tests.test_caretakers import check, edit, run
+
+R = TypeVar("R")
 
 
 @pytest.fixture
@@ -51,6 +56,19 @@ def test_F17_of_a_thousand_quotes_that_waited_only_the_newest_decides(rig: Rig) 
     heard = [taken(inbox) for _ in range(4)]
     assert heard[0] is update
     assert [each and getattr(each, "bid", None) for each in heard[1:]] == [Decimal(1099), Decimal(7), None]
+
+
+def test_F26_a_price_that_only_the_stream_has_seen_ends_no_cooldown(rig: Rig) -> None:
+    rig.bought()
+    rig.quote("102")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="102"))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    now, hole = rig.clock.now(), Decimal(50)
+    rig.trader.on_quote(Quote(symbol=SYMBOL, bid=hole, ask=hole, at=now, received_at=now))
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+    rig.clock.pass_seconds(5)
+    rig.quote("50")
+    assert rig.cycle().status is CycleStatus.BUYING, "now the exchange says so, too"
 
 
 def test_F27_a_gap_through_all_levels_buys_one_and_counts_from_its_fill(rig: Rig) -> None:
@@ -99,7 +117,20 @@ def test_F44_what_is_left_of_a_sale_is_not_sold_into_a_crash(rig: Rig) -> None:
 # ---- placing ---------------------------------------------------------------------------------------------
 
 
-def test_F22_a_claim_that_took_too_long_is_not_sent(rig: Rig) -> None:
+class SlowCommits:
+    """A store whose answers come six seconds late."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def transaction(self, work: Callable[[Any], R]) -> R:
+        result = self._rig.store.transaction(work)
+        self._rig.clock.pass_seconds(6)
+        return result
+
+
+def test_F22_a_sale_whose_position_came_late_is_not_claimed(rig: Rig) -> None:
+    """It would not be sent, and block its asset for the quiet period."""
     rig.bought()
     answer = rig.exchange.position
 
@@ -109,9 +140,20 @@ def test_F22_a_claim_that_took_too_long_is_not_sent(rig: Rig) -> None:
 
     rig.exchange.position = slowly  # type: ignore[method-assign]
     rig.quote("103")
+    assert len(rig.orders()) == 1
+    rig.exchange.position = answer  # type: ignore[method-assign]
+    rig.quote("103")
+    assert len(rig.exchange.posts) == 2
+
+
+def test_F22_a_claim_that_took_too_long_is_not_sent(rig: Rig) -> None:
+    rig.bought()
+    quick = rig.trader
+    rig.trader = Trader(SlowCommits(rig), rig.exchange, rig.desk, rig.clock, Troubles(), LIMITS)
+    rig.quote("103")
+    rig.trader = quick
     assert rig.orders()[-1].state is OrderState.SENT
     assert len(rig.exchange.posts) == 1, "its own moment is over"
-    rig.exchange.position = answer  # type: ignore[method-assign]
     for seconds in (QUIET_SECONDS + 1, QUIET_SECONDS / 4 + 1):
         rig.clock.pass_seconds(seconds)
         rig.quote("100")
