@@ -24,7 +24,7 @@ class Settle:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmFee:
     """Book what these executions, as far as they are listed by now, make of this closed order's fee: a matter
-    of cents, for when there is time."""
+    of cents, for when there is time, one after the other."""
 
     order: Order
     executions: tuple[Execution, ...]
@@ -45,6 +45,7 @@ class Inbox:
         self._settles_first = False
         self._later: deque[Task] = deque()
         self._in_hand: set[str] = set()
+        self._is_confirming = False
         self._lock = threading.Lock()
         self._bells: list[threading.Condition] = []
 
@@ -83,12 +84,14 @@ class Inbox:
                 item = self._next()
             if item is not None:
                 self._in_hand.add(pair_of(item))
+                self._is_confirming |= isinstance(item, ConfirmFee)
             return item
 
     def done(self, item: Item) -> None:
         """The pair's next item may be taken: the caller's next `take` does."""
         with self._lock:
             self._in_hand.discard(pair_of(item))
+            self._is_confirming &= not isinstance(item, ConfirmFee)
 
     def is_empty(self) -> bool:
         with self._lock:
@@ -115,7 +118,7 @@ class Inbox:
 
     def _from(self, tasks: deque[Task]) -> Task | None:
         for index, task in enumerate(tasks):
-            if pair_of(task) not in self._in_hand:
+            if self._is_free(task):
                 del tasks[index]
                 return task
         return None
@@ -127,8 +130,14 @@ class Inbox:
 
     def _ring(self, item: Item) -> None:
         """Wake the worker that came to rest last: its connections are the most likely to be open still."""
-        if self._bells and pair_of(item) not in self._in_hand:
+        if self._bells and self._is_free(item):
             self._bells.pop().notify()
+
+    def _is_free(self, item: Item) -> bool:
+        """Fees come dozens at a time: all workers at once would keep database and processor from an order."""
+        if self._is_confirming and isinstance(item, ConfirmFee):
+            return False
+        return pair_of(item) not in self._in_hand
 
 
 def symbol_of(item: Item) -> str:

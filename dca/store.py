@@ -22,7 +22,7 @@ from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
 from dca.store_reports import Reports
-from dca.store_rows import OPEN, SELLABLE, columns, parameters, value_from
+from dca.store_rows import OPEN, SELLABLE, columns, value_from
 
 R = TypeVar("R")
 
@@ -97,7 +97,8 @@ class Transaction(Journal, Editing, Reports, Looks):
             LostRace: the asset has a live order already, or the id is used.
         """
         names = ", ".join(_NEW_ORDER)
-        self._write(f"INSERT INTO dca_orders ({names}) VALUES ({_MARKS})", parameters(order, _NEW_ORDER))
+        values = [getattr(order, name) for name in _NEW_ORDER]
+        self._write(f"INSERT INTO dca_orders ({names}) VALUES ({_MARKS})", values)
         order_id = int(self._cursor.lastrowid)
         self.insert_attempt(order_id, 1, order.last_sent_at)
         rows = self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE id = %s", order_id)
@@ -127,7 +128,7 @@ class Transaction(Journal, Editing, Reports, Looks):
         assigned = ", ".join(f"{name} = %s" for name in names)
         changed = self._write(
             f"UPDATE {table} SET {assigned}{more}, version = version + 1 WHERE id = %s AND version = %s",
-            [*parameters(value, names), value.id, value.version],
+            [*(getattr(value, name) for name in names), value.id, value.version],
         )
         if changed != 1:
             raise OurBug(f"{table} row {value.id} is not at version {value.version} any more")
@@ -273,7 +274,7 @@ class Store:
         if self._connection is None:
             self._connection = self._opened()
             # One for all transactions: making one pings the server, which costs as much as a statement.
-            self._cursor = self._connection.cursor(dictionary=True)
+            self._cursor = self._connection.cursor()
         return self._cursor
 
     def _opened(self, read_timeout: int = 10) -> Any:

@@ -4,28 +4,15 @@ Field names equal column names, so a dataclass is its own column list. The datab
 saying so; here is where it is said.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
-from dca.model import (
-    Asset,
-    Control,
-    Cycle,
-    CycleStatus,
-    FeeSource,
-    LockKind,
-    Mode,
-    Order,
-    OrderState,
-    OrderType,
-    Purpose,
-    Side,
-)
-from dca.records import Action, Incident, IncidentKind, JobRun, Mail, Result, Server
+from dca.model import Asset, Control, Cycle, Order
+from dca.records import Action, Incident, JobRun, Mail, Server
 
 if TYPE_CHECKING:
     from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
@@ -56,20 +43,6 @@ T = TypeVar(
     "ProfitReport",
 )
 
-_KINDS: dict[str, type[StrEnum] | type[bool]] = {
-    "status": CycleStatus,
-    "purpose": Purpose,
-    "side": Side,
-    "order_type": OrderType,
-    "state": OrderState,
-    "fee_source": FeeSource,
-    "mode": Mode,
-    "is_enabled": bool,
-    "lock_kind": LockKind,
-    "kind": IncidentKind,
-    "result": Result,
-}
-
 
 def columns(cls: type[T], *, but: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The columns of a table, in the order of the fields."""
@@ -78,25 +51,29 @@ def columns(cls: type[T], *, but: frozenset[str] = frozenset()) -> tuple[str, ..
 
 def value_from(cls: type[T], row: Row) -> T:
     """A value from a row that has at least its columns."""
-    return cls(**{name: _in(row[name], kind) for name, kind in _kinds(cast(Any, cls))})
+    names, conversions = _reading(cast(Any, cls))
+    values = {name: row[name] for name in names}
+    for name, convert in conversions:
+        if values[name] is not None:
+            values[name] = convert(values[name])
+    return cls(**values)
 
 
 @cache
-def _kinds(cls: type[Any]) -> tuple[tuple[str, type[StrEnum] | type[bool] | None], ...]:
-    return tuple((name, _KINDS.get(name)) for name in columns(cls))
+def _reading(cls: type[Any]) -> tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
+    """A table's columns, and what makes values of the model of those that the database keeps otherwise."""
+    conversions: list[tuple[str, Callable[[Any], Any]]] = []
+    for name, kind in get_type_hints(cls).items():
+        for each in (kind, *get_args(kind)):
+            if each is datetime:
+                conversions.append((name, _in_utc))
+            elif isinstance(each, type) and (each is bool or issubclass(each, StrEnum)):
+                conversions.append((name, each))
+    return columns(cls), tuple(conversions)
 
 
-def _in(value: Any, kind: type[StrEnum] | type[bool] | None) -> Any:
-    if value is None:
-        return None
-    if kind is not None:
-        return kind(value)
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-
-
-def parameters(value: Asset | Cycle | Order, names: Iterable[str]) -> list[Any]:
-    """What to hand to the connector for these columns."""
-    return [outward(getattr(value, name)) for name in names]
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC)
 
 
 def outward(value: Any) -> Any:

@@ -13,8 +13,8 @@ class Statements:
 
     def _rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         self._cursor.execute(sql, tuple(outward(arg) for arg in args))
-        rows: list[dict[str, Any]] = self._cursor.fetchall()
-        return rows
+        rows, names = self._cursor.fetchall(), self._cursor.column_names
+        return [dict(zip(names, row, strict=True)) for row in rows]  # a dictionary cursor names each row anew
 
     def _write(self, sql: str, args: list[Any]) -> int:
         """Run a statement that changes rows; returns how many it changed."""

@@ -225,7 +225,7 @@ def test_the_ledger_is_not_read_for_it(database: DatabaseSettings, ready: Store)
         at = NOW - timedelta(minutes=seq)
         write(ready, seq=seq, client_order_id=f"dca-{seq}", created_at=at)
     person = connected(database)
-    with person.cursor(dictionary=True) as cursor:
+    with person.cursor() as cursor:
         cursor.execute("ANALYZE TABLE dca_orders")
         cursor.fetchall()
         explaining = Explaining(cursor)

@@ -67,6 +67,25 @@ def test_fees_wait_for_all_else() -> None:
     assert taken == [settle, quote("ETH/USD"), fee, None]
 
 
+def test_fees_are_confirmed_one_after_the_other() -> None:
+    """Sixty at once in sixteen hands held up an order by 60 ms."""
+    inbox = Inbox()
+    fees = [
+        ConfirmFee(order=order(symbol=f"S{number}/USD", client_order_id=str(number)), executions=())
+        for number in range(3)
+    ]
+    for fee in fees:
+        inbox.put(fee)
+    assert [inbox.take(0), inbox.take(0)] == [fees[0], None]
+    inbox.put_quote(quote("ETH/USD"))
+    held = inbox.take(0)
+    assert held == quote("ETH/USD")
+    inbox.done(held)
+    assert inbox.take(0) is None
+    inbox.done(fees[0])
+    assert inbox.take(0) == fees[1]
+
+
 def test_the_worker_that_came_to_rest_last_is_woken_first() -> None:
     inbox, woken = Inbox(), []
 

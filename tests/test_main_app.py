@@ -257,7 +257,7 @@ def test_the_second_sigterm_leaves_at_once_and_the_next_start_settles(
     """F39: the order whose answer is still on its way is found by the next start."""
     exchange.fault("post.delay", seconds=4)
     bot.start()
-    eventually(lambda: bot.says("placing"))
+    eventually(lambda: [entry for entry in exchange.journal("request") if entry["method"] == "POST"])
     assert bot.process is not None
     bot.process.send_signal(signal.SIGTERM)
     eventually(lambda: bot.says("stopping"))

@@ -94,7 +94,7 @@ class Recorder:
         self.cursor.execute(sql, args)
         self.rowcount, self.lastrowid = self.cursor.rowcount, self.cursor.lastrowid
         if self.cursor.with_rows:
-            self._rows = self.cursor.fetchall()
+            self._rows, self.column_names = self.cursor.fetchall(), self.cursor.column_names
         after = self._counters()
         reads = {name: after[name] - before[name] for name in COUNTERS}
         self.sent.append(Statement(sql, args, _place(), reads))
@@ -105,7 +105,7 @@ class Recorder:
     def _counters(self) -> dict[str, int]:
         names = ", ".join(f"'{name}'" for name in COUNTERS)
         self.cursor.execute(f"SHOW SESSION STATUS WHERE Variable_name IN ({names})")
-        return {row["Variable_name"]: int(row["Value"]) for row in self.cursor.fetchall()}
+        return {name: int(value) for name, value in self.cursor.fetchall()}
 
 
 def _place() -> tuple[str, int]:
@@ -146,9 +146,7 @@ class Books:
 
     def plan(self, statement: Statement) -> list[dict[str, Any]]:
         def work(tx: Transaction) -> list[dict[str, Any]]:
-            tx._cursor.execute(f"EXPLAIN {statement.sql}", statement.args)
-            rows: list[dict[str, Any]] = tx._cursor.fetchall()
-            return rows
+            return tx._rows(f"EXPLAIN {statement.sql}", *statement.args)
 
         return self.store.transaction(work)
 
