@@ -1,5 +1,6 @@
 """What the feed makes of quotes: those that reach nothing end here, those that may matter are passed on."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from math import inf, nan
 from typing import Any
@@ -8,7 +9,7 @@ import msgpack
 import pytest
 
 from dca.clock import SystemClock
-from dca.feed import AGAIN_SECONDS, Feed, StreamLost
+from dca.feed import AGAIN_SECONDS, STILL_SECONDS, Feed, StreamLost
 from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote
@@ -118,6 +119,16 @@ def test_levels_that_change_while_a_quote_is_compared_are_not_missed() -> None:
     hearing.hears(quote(99.0, 101.0))
     found = hearing.passed_on()
     assert found is not None and float(found.ask) == 101.0
+
+
+def test_standing_still_for_an_order_makes_nobody_deaf(hearing: Hearing) -> None:
+    """A pair that stays beyond its level is passed on with each of its quotes."""
+    beyond, started = quote(89.0, 90.0), time.monotonic()
+    hearing.hears(beyond)
+    assert time.monotonic() - started >= STILL_SECONDS
+    for _ in range(1000):
+        hearing.hears(beyond)
+    assert time.monotonic() - started < 1000 * STILL_SECONDS
 
 
 def test_an_old_quote_is_not_looked_at_again(hearing: Hearing) -> None:
