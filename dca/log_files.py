@@ -189,6 +189,8 @@ def sweep(log_dir: Path, *, now: datetime | None = None, limit_bytes: int = FOLD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
+    """`modified`: seconds since the epoch."""
+
     path: Path
     bytes: int
     modified: float

@@ -316,6 +316,8 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
+    """The exchange has the order, as it says."""
+
     snapshot: Snapshot
 
 

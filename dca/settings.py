@@ -40,6 +40,8 @@ class Venue(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSettings:
+    """Where the exchange is, and the keys to it."""
+
     key_id: str = field(repr=False)
     secret_key: str = field(repr=False)
     trading_url: str
@@ -63,6 +65,8 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailSettings:
+    """Who mails whom, by which server; without a user it asks for no login."""
+
     sender: str
     receiver: str
     smtp_server: str
@@ -73,6 +77,8 @@ class EmailSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
+    """All of .env, checked."""
+
     exchange: ExchangeSettings
     database: DatabaseSettings
     email: EmailSettings | None

@@ -61,6 +61,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
+    """What to do about main_app; `why` is for the log and the mail."""
+
     verdict: Verdict
     why: str
 
