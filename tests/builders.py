@@ -121,6 +121,11 @@ def order(purpose: Purpose = Purpose.BASE, seq: int = 1, **changes: Any) -> Orde
     return replace(default, **changes)
 
 
+def ours(**changes: Any) -> Order:
+    """An order of the first asset's cycle, as it is before it is written."""
+    return order(**{"id": 0, "cycle_id": 1, "asset_id": 1, **changes})
+
+
 def done(
     purpose: Purpose = Purpose.BASE, seq: int = 1, filled: str = "0", price: str = "100", **changes: Any
 ) -> Order:

@@ -92,6 +92,13 @@ HURRIED = {
 }
 """Tests do in seconds what takes hours otherwise; the limits have tests of their own."""
 
+ROW = (
+    "INSERT INTO dca_assets (asset_symbol, is_enabled, base_order_amount, safety_order_amount,"
+    " max_safety_orders, safety_order_deviation, take_profit_percent, cooldown_period,"
+    " buy_order_price_deviation_percent) VALUES ('{symbol}', TRUE, {base}, 20, 3, 1, 2, 3, 3);\n"
+)
+"""An asset, for the database of a main_app that is to trade it."""
+
 
 class BotProcess:
     """A script of ours with an .env of its own."""

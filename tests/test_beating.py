@@ -10,8 +10,7 @@ import pytest
 from dca import heartbeat
 from dca.store import Store
 from tests.conftest import SCHEMA, Server, private_server
-from tests.processes import BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW
+from tests.processes import ROW, BotProcess, ExchangeProcess, eventually
 
 HUNG_SECONDS = 60.0
 

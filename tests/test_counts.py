@@ -30,10 +30,10 @@ from dca.settings import DatabaseSettings
 from dca.supervisor import Supervisor
 from dca.worker import Rests, Worker
 from tests.counting import CountedRig, Journal
+from tests.good_settings import GOOD
 from tests.quote_server import QuoteServer, frame
 from tests.rig import INSERT, SYMBOL
 from tests.taking import taken
-from tests.test_settings import GOOD
 
 SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)
 

@@ -1,6 +1,6 @@
 """Disasters made by hand, with real processes, by their number. The others are where their part is tested:
-F03 F09 F23 F24 F57 in test_caretakers.py, F12 F58 in test_races*.py, F37 F38 in test_watchdog.py, F63 in
-test_jobs.py, F64 in test_wrapper.py and test_health.py."""
+F03 F09 F23 F24 F57 in test_checker.py and test_managers.py, F12 F58 in test_races*.py, F37 F38 in
+test_watchdog.py, F63 in test_jobs.py, F64 in test_wrapper.py and test_health.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

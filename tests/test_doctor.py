@@ -24,8 +24,8 @@ from tests.builders import NOW, SYMBOL, D, asset, done, holding, quote, rules, s
 from tests.conftest import Server as DatabaseServer
 from tests.looking import CONTROL, books, overview, run
 from tests.operating import NO_EXCHANGE, Operator
-from tests.processes import ROOT, ExchangeProcess
-from tests.test_main_app import BY_HAND, ROW
+from tests.processes import ROOT, ROW, ExchangeProcess
+from tests.test_main_app import BY_HAND
 
 PLACE = crontab.Place(root=Path("/srv/dca"), log_dir=Path("/srv/dca/logs"), env_file=None)
 

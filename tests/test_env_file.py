@@ -10,7 +10,8 @@ from dotenv import dotenv_values
 from dca import settings
 from dca.errors import SettingsProblem
 from dca.settings import Settings
-from tests.test_settings import GOOD, MAIL, PRIVATE, ROOT, about, parsed
+from tests.good_settings import GOOD, MAIL, PRIVATE, about, parsed
+from tests.processes import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 OWNERS_NAMES = {*GOOD, *MAIL}

@@ -12,8 +12,8 @@ import pytest
 from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from tests.processes import BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW, held
+from tests.processes import ROW, BotProcess, ExchangeProcess, eventually
+from tests.test_main_app import held
 
 SCRIPTS = ("order_manager.py", "cooldown_manager.py", "consistency_checker.py", "watchdog.py")
 

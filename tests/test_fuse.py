@@ -16,12 +16,11 @@ from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
-from tests.builders import NOW
+from tests.builders import NOW, ours
 from tests.conftest import connected
+from tests.good_settings import parsed
 from tests.rig import LIMITS, SYMBOL, Rig
 from tests.test_health import books, look, only
-from tests.test_settings import parsed
-from tests.test_store import ours
 
 FUSE = Fuse(per_minute=4, per_hour=60)
 

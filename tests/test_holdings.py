@@ -18,9 +18,9 @@ from dca.operator.__main__ import COMMANDS
 from dca.operator.tools import Tools
 from dca.settings import DatabaseSettings, Settings
 from dca.store import Store
+from tests.caring import check, edit, take_away
+from tests.good_settings import parsed
 from tests.rig import Rig
-from tests.test_caretakers import check, edit, take_away
-from tests.test_settings import parsed
 
 
 class RigTools(Tools):

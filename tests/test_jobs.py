@@ -14,8 +14,7 @@ from dca.maintenance import Maintenance
 from dca.records import JobRun, Result
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from tests.processes import ROOT, BotProcess, ExchangeProcess
-from tests.test_main_app import ROW
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess
 
 CARETAKERS = ("order_manager", "cooldown_manager", "consistency_checker")
 RESULT = re.compile(r"INFO  run - - checked (\d+) changed (\d+) in \d+\.\d\ds")

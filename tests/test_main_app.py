@@ -12,13 +12,7 @@ import pytest
 from dca.model import CycleStatus, Order
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from tests.processes import BotProcess, ExchangeProcess, eventually
-
-ROW = (
-    "INSERT INTO dca_assets (asset_symbol, is_enabled, base_order_amount, safety_order_amount,"
-    " max_safety_orders, safety_order_deviation, take_profit_percent, cooldown_period,"
-    " buy_order_price_deviation_percent) VALUES ('{symbol}', TRUE, {base}, 20, 3, 1, 2, 3, 3);\n"
-)
+from tests.processes import ROW, BotProcess, ExchangeProcess, eventually
 
 BY_HAND = {
     "symbol": "ETH/USD",

@@ -21,8 +21,7 @@ from dca.store import Store
 from dca.supervisor import is_locked, read_memory, write_memory
 from dca.watching import Memory
 from tests.operating import NO_EXCHANGE
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from dca.records import Result
 from dca.settings import DatabaseSettings, Settings
 from dca.store import Store, Transaction
 from tests.builders import NOW
+from tests.good_settings import parsed
 from tests.processes import eventually
-from tests.test_settings import parsed
 
 LATE = timedelta(minutes=16)
 

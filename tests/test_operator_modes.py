@@ -10,9 +10,8 @@ from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.supervisor import write_memory
 from dca.watching import Memory
-from tests.builders import NOW, asset, order
+from tests.builders import NOW, asset, order, ours
 from tests.operating import NO_EXCHANGE, Operator
-from tests.test_store import ours
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from dca.runtime import Context
 from dca.settings import DatabaseSettings, ExchangeSettings, Venue
 from dca.store import Store
 from tests.fake_exchange import FakeClock
+from tests.good_settings import parsed
 from tests.rig import QUIET_SECONDS, Rig
 from tests.test_broker import BUY
-from tests.test_settings import parsed
 
 ACCOUNT_LIMIT = 200
 SELL = replace(BUY, side=Side.SELL)

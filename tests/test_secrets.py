@@ -9,8 +9,7 @@ import pytest
 
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 SCRIPTS = ("order_manager.py", "cooldown_manager.py", "consistency_checker.py", "watchdog.py")
 COMMANDS = (

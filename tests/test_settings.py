@@ -8,35 +8,12 @@ import pytest
 
 from dca import settings
 from dca.errors import SettingsProblem
-from dca.settings import Settings, Venue
+from dca.settings import Venue
+from tests.good_settings import GOOD, MAIL, PRIVATE, about, parsed
 
 ROOT = Path(__file__).resolve().parent.parent
-PRIVATE = 0o600
-
-GOOD = {
-    "APCA_API_KEY_ID": "PKTESTKEY",
-    "APCA_API_SECRET_KEY": "hushhush",
-    "APCA_API_BASE_URL": "https://paper-api.alpaca.markets",
-    "DB_HOST": "localhost",
-    "DB_USER": "dca",
-    "DB_PASSWORD": "sesame",
-    "DB_NAME": "dca_bot_db",
-    "DB_PORT": "3306",
-}
 LIVE = {"APCA_API_BASE_URL": "https://api.alpaca.markets", "ALLOW_LIVE_TRADING": "yes"}
 LOCAL = {"APCA_API_BASE_URL": "http://127.0.0.1:8000"}
-MAIL = {
-    "ALERT_EMAIL_SENDER": "bot@example.com",
-    "ALERT_EMAIL_RECEIVER": "you@example.com",
-    "ALERT_EMAIL_SMTP_SERVER": "smtp.example.com",
-    "ALERT_EMAIL_SMTP_PORT": "2525",
-    "ALERT_EMAIL_SMTP_USER": "bot",
-    "ALERT_EMAIL_SMTP_PASSWORD": "mailsecret",
-}
-
-
-def parsed(mode: int | None = PRIVATE, /, **changes: str) -> Settings:
-    return settings.parse({**GOOD, **changes}, env_file_mode=mode)
 
 
 def problems(mode: int | None = PRIVATE, /, **changes: str) -> list[str]:
@@ -46,11 +23,6 @@ def problems(mode: int | None = PRIVATE, /, **changes: str) -> list[str]:
     except SettingsProblem as problem:
         return problem.problems
     return []
-
-
-def about(found: list[str]) -> list[str]:
-    """The name that each problem begins with."""
-    return [text.split()[0] for text in found]
 
 
 def test_good_settings_and_their_defaults() -> None:

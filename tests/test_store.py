@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import mysql.connector
 import pytest
@@ -16,7 +15,7 @@ from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug
 from dca.model import Cycle, CycleStatus, FeeSource, Order, OrderState
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
-from tests.builders import NOW, D, order
+from tests.builders import NOW, D, ours
 from tests.conftest import Server, connected
 from tests.racers import Race
 from tests.rig import Rig
@@ -33,11 +32,6 @@ def cycle_of(store: Store, asset_id: int = 1) -> Cycle:
     found = store.transaction(lambda tx: tx.live_cycle(asset_id))
     assert found is not None
     return found
-
-
-def ours(**changes: Any) -> Order:
-    """An order of the first asset's cycle, as it is before it is written."""
-    return order(**{"id": 0, "cycle_id": 1, "asset_id": 1, **changes})
 
 
 def remark(store: Store, text: str, asset_id: int = 1) -> None:

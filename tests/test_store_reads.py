@@ -9,9 +9,8 @@ import pytest
 from dca.model import CycleStatus, Mode, Order, OrderState
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
-from tests.builders import NOW, D
+from tests.builders import NOW, D, ours
 from tests.conftest import Server, connected
-from tests.test_store import ours
 
 
 @pytest.fixture

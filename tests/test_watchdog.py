@@ -25,9 +25,8 @@ from dca.settings import DatabaseSettings, Settings
 from dca.store import Store
 from dca.supervisor import Patience, Supervisor, is_locked, read_memory, write_memory
 from dca.watching import Memory, Verdict
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.test_jobs import RESULT
-from tests.test_main_app import ROW
 
 SHORT = Patience(terminate=0.5, kill=10, start=10)
 

@@ -16,10 +16,9 @@ from dca.operator.gates import gates, sentence, stoppers
 from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.strategy import Place
-from tests.builders import NOW, SYMBOL, D, asset, cycle, holding, order, quote, rules
+from tests.builders import NOW, SYMBOL, D, asset, cycle, holding, order, ours, quote, rules
 from tests.looking import beat, look
 from tests.operating import NO_EXCHANGE, Operator
-from tests.test_store import ours
 
 LATER = NOW + timedelta(minutes=5)
 HALF_HOUR_AGO = NOW - timedelta(minutes=30)

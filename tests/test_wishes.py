@@ -15,8 +15,8 @@ from dca.health import Books, Look
 from dca.model import CycleStatus, OrderState, Purpose, Snapshot
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
+from tests.caring import check, edit, run, take_away
 from tests.rig import SYMBOL, Rig
-from tests.test_caretakers import check, edit, run, take_away
 from tests.test_holdings import bot
 
 

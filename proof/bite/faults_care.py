@@ -14,7 +14,7 @@ FAULTS = (
         old="*(unknown.foreign if settings.cancel_foreign_orders else ())]\n",
         new="*unknown.foreign]\n",
         costs="the user's own orders are gone",
-        tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
+        tests=("tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
         also=("prove",),
     ),
     Fault(
@@ -25,8 +25,8 @@ FAULTS = (
         new="set()\n",
         costs="every take-profit and every buy is canceled, once a minute",
         tests=(
-            "tests/test_caretakers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
-            "tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",
+            "tests/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+            "tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",
         ),
     ),
     Fault(
@@ -62,8 +62,8 @@ FAULTS = (
         new="        if order.side is Side.BUY and order.state in _AT_THE_EXCHANGE\n",
         costs="no buy ever fills",
         tests=(
-            "tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",
-            "tests/test_caretakers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+            "tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",
+            "tests/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
         ),
     ),
     Fault(
@@ -73,7 +73,7 @@ FAULTS = (
         old="        orphans=tuple(each for each in unknown if each.client_order_id.startswith(prefix)),\n",
         new="        orphans=tuple(unknown),\n",
         costs="the user's own orders are gone",
-        tests=("tests/test_caretakers.py::test_orphans_go_and_foreign_orders_stay",),
+        tests=("tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
     ),
     Fault(
         name="caretaker-of-another-account",
@@ -95,7 +95,7 @@ FAULTS = (
         "                if caretaking.is_gone(seen):\n                    self._end(seen)\n"
         "                else:\n                    self._lock(seen.asset, caretaking.breaks(seen))\n",
         costs="a position that lags behind ends a cycle that holds coins; the next one buys again",
-        tests=("tests/test_caretakers.py::test_a_position_that_is_gone_once_is_not_gone",),
+        tests=("tests/test_checker.py::test_a_position_that_is_gone_once_is_not_gone",),
     ),
     Fault(
         name="gone-at-the-second-look-is-gone",
@@ -104,7 +104,7 @@ FAULTS = (
         old="            if caretaking.is_gone(books) and caretaking.is_gone(seen):\n",
         new="            if caretaking.is_gone(books):\n",
         costs="one empty answer ends a cycle that holds coins",
-        tests=("tests/test_caretakers.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
+        tests=("tests/test_checker.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
     ),
     Fault(
         name="ended-without-another-look-at-the-rows",
@@ -126,8 +126,8 @@ FAULTS = (
         new="            if asset.id in self._own.sick:\n",
         costs="a sell that fills is taken for coins that vanish",
         tests=(
-            "tests/test_caretakers.py::test_a_sell_in_flight_is_no_shortage",
-            "tests/test_caretakers.py::test_a_sell_that_has_sold_a_part_is_no_shortage",
+            "tests/test_checker.py::test_a_sell_in_flight_is_no_shortage",
+            "tests/test_checker.py::test_a_sell_that_has_sold_a_part_is_no_shortage",
         ),
     ),
     Fault(
@@ -137,7 +137,7 @@ FAULTS = (
         old="        if not breaks and asset.lock_kind is LockKind.BREAK:\n",
         new="        if not breaks and asset.lock_reason is not None:\n",
         costs="the asset that main_app dies over is let loose again and again",
-        tests=("tests/test_caretakers.py::test_a_lock_after_crashes_and_one_made_by_hand_stay",),
+        tests=("tests/test_checker.py::test_a_lock_after_crashes_and_one_made_by_hand_stay",),
     ),
     Fault(
         name="positions-have-slashes",
@@ -146,7 +146,7 @@ FAULTS = (
         old='        slashless = symbol.replace("/", "")\n',
         new="        slashless = symbol\n",
         costs="no position is ever found: every cycle ends as error and buys again",
-        tests=("tests/test_caretakers.py::test_two_agreeing_books_are_left_alone",),
+        tests=("tests/test_checker.py::test_two_agreeing_books_are_left_alone",),
     ),
     Fault(
         name="checker-settles-nothing",
@@ -155,7 +155,7 @@ FAULTS = (
         old="        if job.dry_run or not orders:\n            return []\n",
         new="        return []\n",
         costs="with main_app down a fill stays unknown",
-        tests=("tests/test_caretakers.py::test_it_settles_what_the_main_app_missed",),
+        tests=("tests/test_checker.py::test_it_settles_what_the_main_app_missed",),
     ),
     Fault(
         name="shortage-is-no-break",
@@ -166,7 +166,7 @@ FAULTS = (
         new="    if books.cycle is not None:\n        return []\n",
         costs="coins that are missing are noticed when they should be sold",
         tests=(
-            "tests/test_caretakers.py::test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself",
+            "tests/test_checker.py::test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself",
         ),
     ),
     Fault(
@@ -177,7 +177,7 @@ FAULTS = (
         new="    for lost in books.forgotten[:0]:\n",
         costs="after a restored backup fills that it forgot are never missed",
         tests=(
-            "tests/test_caretakers.py::test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted",
+            "tests/test_checker.py::test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted",
         ),
     ),
     Fault(
@@ -198,7 +198,7 @@ FAULTS = (
         old="            return False  # main_app was first\n",
         new="            pass\n",
         costs="dies with every cooldown that main_app ends in the same second",
-        tests=("tests/test_caretakers.py::test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone",),
+        tests=("tests/test_managers.py::test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone",),
     ),
     Fault(
         name="cooldown-never-over",
@@ -207,7 +207,7 @@ FAULTS = (
         old='    return "its time is up" if now >= ends_at else None\n',
         new='    return "its time is up"\n',
         costs="every cooldown is over within a minute",
-        tests=("tests/test_caretakers.py::test_a_cooldown_ends_when_its_time_is_up",),
+        tests=("tests/test_managers.py::test_a_cooldown_ends_when_its_time_is_up",),
     ),
     Fault(
         name="adopted-by-what-was-shown",

@@ -208,7 +208,7 @@ FAULTS = (
         old='            text = text.replace(secret, "***")\n',
         new="            text = str(text)\n",
         costs="the keys are in a mailbox",
-        tests=("tests/test_review.py::test_no_secret_is_in_any_log_mail_or_table",),
+        tests=("tests/test_review_outside.py::test_no_secret_is_in_any_log_mail_or_table",),
     ),
     Fault(
         name="live-without-the-switch",

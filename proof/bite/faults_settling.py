@@ -201,7 +201,7 @@ FAULTS = (
         costs="the cycle is free while the order can still fill: the fill is forgotten, another is placed",
         tests=(
             "tests/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",
-            "tests/test_caretakers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
+            "tests/test_managers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
         ),
         also=("prove",),
     ),

@@ -19,7 +19,7 @@ from dca.errors import ExchangeUnavailable
 from dca.model import Side
 from dca.pace import Kind, Pace, main_app
 from tests.builders import NOW, order
-from tests.test_settings import GOOD
+from tests.good_settings import GOOD
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from dca.ports import Stream
 from dca.runtime import Context
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
+from tests.good_settings import GOOD
 from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
-from tests.test_settings import GOOD
 
 R = TypeVar("R")
 SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)

@@ -14,8 +14,7 @@ from dca.model import Mode
 from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.supervisor import is_locked
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.test_watchdog import Installation
 
 

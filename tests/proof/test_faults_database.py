@@ -19,9 +19,9 @@ from dca.model import CycleStatus, OrderState
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
 from dca.trader import Trader
+from tests.caring import check, edit, run, sold
 from tests.conftest import Server, connected
 from tests.rig import LIMITS, SYMBOL, Rig
-from tests.test_caretakers import check, edit, run, sold
 from tests.test_holdings import bot
 from tests.test_store import Kill, cycle_of
 

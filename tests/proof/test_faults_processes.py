@@ -13,8 +13,8 @@ from dca.model import LockKind
 from dca.settings import DatabaseSettings
 from dca.store import Store
 from tests.operating import NO_EXCHANGE
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW, held, orders
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
+from tests.test_main_app import held, orders
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
 from dca.ports import Clock
 from dca.settings import DatabaseSettings
 from dca.worker import Rests, Worker
+from tests.caring import edit
 from tests.fake_exchange import FakeExchange
 from tests.operating import NO_EXCHANGE
 from tests.rig import QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
-from tests.test_caretakers import edit
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from dca.logs import Troubles
 from dca.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
 from dca.settings import DatabaseSettings
 from dca.trader import Trader
+from tests.caring import check, edit, run
 from tests.rig import LIMITS, QUIET_SECONDS, RULES, SYMBOL, Rig
 from tests.taking import taken
-from tests.test_caretakers import check, edit, run
 
 R = TypeVar("R")
 

@@ -16,8 +16,7 @@ from dca import runtime
 from dca.settings import DatabaseSettings, parse
 from dca.store import Store
 from tests.operating import NO_EXCHANGE
-from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import ROW
+from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.test_secrets import tables
 
 PLANTED = {

@@ -1,184 +1,21 @@
-"""The caretakers on a real database and a fake exchange: what they change, and what they leave alone."""
+"""The consistency checker on a real database and a fake exchange: what it changes and leaves alone."""
 
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 import consistency_checker
-import cooldown_manager
-import order_manager
-from dca import settings
 from dca.errors import ExchangeUnavailable
 from dca.job import Job
-from dca.model import CycleStatus, LockKind, OrderState, Purpose
+from dca.model import CycleStatus, LockKind
 from dca.runtime import Context
-from dca.settings import DatabaseSettings
-from tests.fake_exchange import FakeClock
+from tests import caring
+from tests.caring import SETTINGS, Between, check, edit, take_away
 from tests.rig import SYMBOL, Rig
-from tests.test_settings import GOOD
 
-SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
-
-
-def run(rig: Rig, main: Callable[[Job], None], *, dry_run: bool = False, **changes: object) -> Job:
-    """A run of a caretaker beside the rig's main app."""
-    context = Context(name=main.__module__, settings=replace(SETTINGS, **changes))  # type: ignore[arg-type]
-    job = Job(context=context, store=rig.store, clock=rig.clock, dry_run=dry_run, _broker=rig.exchange)
-    main(job)
-    return job
-
-
-def check(rig: Rig, *, dry_run: bool = False) -> Job:
-    return run(rig, consistency_checker.main, dry_run=dry_run)
-
-
-def edit(rig: Rig, sql: str) -> None:
-    rig.store.run_script(sql + ";\n")
-
-
-def take_away(rig: Rig, qty: str) -> None:
-    """The operator sells in the dashboard."""
-    rig.exchange.held[SYMBOL] -= Decimal(qty)
-
-
-# ---- order manager ---------------------------------------------------------------------------------------
-
-
-def test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill(rig: Rig) -> None:
-    rig.quote("100")
-    name = rig.last_id()
-    rig.clock.pass_seconds(301)
-    assert run(rig, order_manager.main).changed == 1
-    assert rig.cycle().status is CycleStatus.BUYING  # a 204 is not a cancel
-    assert rig.orders()[0].state is OrderState.CANCEL_REQUESTED
-    rig.exchange.fill(name, qty="0.05")
-    rig.exchange.end(name)
-    assert run(rig, order_manager.main).changed == 1
-    assert rig.cycle().status is CycleStatus.WATCHING
-    assert rig.cycle().quantity == Decimal("0.049875")
-    assert run(rig, order_manager.main).changed == 0
-
-
-def test_F23_a_young_order_and_one_without_an_answer_are_left_alone(rig: Rig) -> None:
-    rig.exchange.lose_answer = True
-    rig.quote("100")
-    rig.clock.pass_seconds(100_000)
-    assert run(rig, order_manager.main).changed == 0
-    assert rig.cycle().status is CycleStatus.BUYING
-    assert rig.exchange.cancels == []
-
-
-def test_a_stuck_market_sell_is_canceled_and_the_rest_sold_anew(rig: Rig) -> None:
-    rig.bought()
-    rig.quote("103")
-    name = rig.last_id()
-    rig.exchange.fill(name, qty="0.1", price="103")
-    rig.clock.pass_seconds(74)
-    assert run(rig, order_manager.main).changed == 0
-    rig.clock.pass_seconds(2)
-    run(rig, order_manager.main)
-    rig.exchange.end(name)
-    run(rig, order_manager.main)
-    assert rig.cycle().status is CycleStatus.WATCHING
-    rig.look()
-    rig.quote("103")
-    assert rig.orders()[-1].purpose is Purpose.TAKE_PROFIT
-    assert rig.orders()[-1].qty == Decimal("0.0995")
-
-
-def test_orphans_go_and_foreign_orders_stay(rig: Rig) -> None:
-    rig.quote("100")
-    ours = rig.exchange.orders[rig.last_id()]
-    orphan = replace(ours, client_order_id=f"{rig.desk.prefix}77-1-b", exchange_order_id="orphan")
-    person = replace(ours, client_order_id="person-1", exchange_order_id="person")
-    other = replace(ours, client_order_id="dca-ffffffff-1-1-b", exchange_order_id="other")
-    rig.exchange.orders.update({each.client_order_id: each for each in (orphan, person, other)})
-    dry = run(rig, order_manager.main, dry_run=True)
-    assert (dry.changed, rig.exchange.cancels) == (1, [])
-    job = run(rig, order_manager.main)
-    assert rig.exchange.cancels == ["orphan"]
-    assert job.notes == ["2 open orders of the account are not ours"]
-    run(rig, order_manager.main, cancel_foreign_orders=True)
-    assert set(rig.exchange.cancels) == {"orphan", "person", "other"}
-
-
-def test_F03_without_a_list_of_orders_nothing_is_canceled(rig: Rig) -> None:
-    rig.quote("100")
-    rig.clock.pass_seconds(400)
-    rig.exchange.down = True
-    with pytest.raises(ExchangeUnavailable):
-        run(rig, order_manager.main)
-    assert rig.orders()[0].state is OrderState.ACKED
-    assert rig.exchange.cancels == []
-
-
-# ---- cooldown manager ------------------------------------------------------------------------------------
-
-
-def sold(rig: Rig) -> None:
-    """A cycle bought and sold; the next one cools down."""
-    rig.bought()
-    rig.quote("103")
-    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
-    assert rig.cycle().status is CycleStatus.COOLDOWN
-
-
-def test_a_cooldown_ends_when_its_time_is_up(rig: Rig) -> None:
-    sold(rig)
-    rig.exchange.down = True  # it needs no exchange
-    rig.clock.pass_seconds(299)
-    assert run(rig, cooldown_manager.main).changed == 0
-    rig.clock.pass_seconds(1)
-    assert run(rig, cooldown_manager.main, dry_run=True).changed == 1
-    assert rig.cycle().status is CycleStatus.COOLDOWN
-    job = run(rig, cooldown_manager.main)
-    assert (job.checked, job.changed) == (1, 1)
-    assert rig.cycle().status is CycleStatus.WATCHING
-
-
-def test_a_cooldown_without_a_sale_ends_too(rig: Rig) -> None:
-    edit(rig, "UPDATE dca_cycles SET status = 'cooldown'")
-    assert run(rig, cooldown_manager.main).changed == 1
-    assert rig.cycle().status is CycleStatus.WATCHING
-
-
-class Interrupted(FakeClock):
-    """Somebody else acts just when the caretaker looks at the clock."""
-
-    def __init__(self, now: datetime, happens: Callable[[], object]) -> None:
-        self._now = now
-        self._happens = [happens]
-
-    def now(self) -> datetime:
-        if self._happens:
-            self._happens.pop()()
-        return super().now()
-
-
-def test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone(rig: Rig) -> None:
-    sold(rig)
-    rig.clock.pass_seconds(300)
-    clock = Interrupted(
-        rig.clock.now(), lambda: edit(rig, "UPDATE dca_cycles SET status = 'watching' WHERE id = 2")
-    )
-    job = Job(context=Context(name="x", settings=SETTINGS), store=rig.store, clock=clock, dry_run=False)
-    cooldown_manager.main(job)
-    assert job.changed == 0
-    assert rig.cycle().status is CycleStatus.WATCHING
-
-
-# ---- consistency checker ---------------------------------------------------------------------------------
+rig = caring.rig  # a fixture: an import would clash with arguments
 
 
 def test_two_agreeing_books_are_left_alone(rig: Rig) -> None:
@@ -365,18 +202,6 @@ def test_a_sell_that_has_sold_a_part_is_no_shortage(rig: Rig) -> None:
     take_away(rig, "0.1")
     assert check(rig).changed == 0
     assert rig.asset().lock_reason is None
-
-
-class Between(threading.Event):
-    """Where the checker waits between its two looks: something happens instead."""
-
-    def __init__(self, happens: Callable[[], object]) -> None:
-        super().__init__()
-        self._happens = happens
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self._happens()
-        return False
 
 
 def test_a_shortage_after_each_of_two_fills_is_no_break(rig: Rig) -> None:
