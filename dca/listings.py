@@ -15,7 +15,7 @@ from dca.trader import Trader
 
 LONGEST_LOCK = timedelta(days=365)
 LOOK_BACK = timedelta(days=2)
-"""How far back orders are compared; from a lock on, if there is one."""
+"""How far back orders are compared; those of a locked pair from so long before its lock on."""
 RECENT = timedelta(hours=2)
 """How far back in all runs but an hour's first. Two days of sixty busy pairs are more pages than a run's
 share of the rate limit has requests for, and each run looks twice: that must not stop the others too."""
@@ -51,8 +51,8 @@ class Listings:
             Unavailable: nothing was concluded.
         """
         job = self._job
-        since = self._look_back(assets)
-        listed = [*job.broker.open_orders(), *job.broker.closed_orders(since)]
+        since = self._since(assets)
+        listed = self._listed(assets, since)
         ours = [each for each in listed if each.client_order_id.startswith(ledger.ANY_PREFIX)]
         known = self._known(ours)
         if self._book_late(known, ours):
@@ -69,13 +69,29 @@ class Listings:
         differences = [*self._told_otherwise(pairs, settled), *self._not_there(mine, listed, since, settled)]
         return job.store.transaction(lambda tx: _seen(tx, assets, unknown, differences))
 
-    def _look_back(self, assets: Sequence[Asset]) -> datetime:
-        """A lock must not end because the order behind it has grown old."""
-        job, now = self._job, self._job.clock.now()
-        locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
-        if not locks and not job.dry_run and now.minute >= FIRST_MINUTES:
-            return now - RECENT
-        return max(min([now, *locks]), now - LONGEST_LOCK) - LOOK_BACK
+    def _since(self, assets: Sequence[Asset]) -> dict[int, datetime]:
+        """From when on orders are compared, by asset. A lock must not end because the order behind it has
+        grown old."""
+        now = self._job.clock.now()
+        is_long = self._job.dry_run or now.minute < FIRST_MINUTES
+        usually = now - (LOOK_BACK if is_long else RECENT)
+        since = {asset.id: usually for asset in assets}
+        for asset in assets:
+            if asset.lock_kind is LockKind.BREAK and asset.locked_at is not None:
+                since[asset.id] = max(min(now, asset.locked_at), now - LONGEST_LOCK) - LOOK_BACK
+        return since
+
+    def _listed(self, assets: Sequence[Asset], since: dict[int, datetime]) -> list[Snapshot]:
+        """One list for all pairs, and one of those alone that are looked at from further back: all pairs'
+        orders since an old lock would be more pages than a run has requests for."""
+        broker = self._job.broker
+        for_all = max(since.values(), default=self._job.clock.now() - RECENT)
+        found = [*broker.open_orders(), *broker.closed_orders(for_all)]
+        older = [asset for asset in assets if since[asset.id] < for_all]
+        if older:
+            symbols = [asset.asset_symbol for asset in older]
+            found += broker.closed_orders(min(since[asset.id] for asset in older), symbols)
+        return list({each.exchange_order_id: each for each in found}.values())
 
     def _known(self, ours: Sequence[Snapshot]) -> dict[str, Order]:
         names = [each.client_order_id for each in ours]
@@ -106,11 +122,15 @@ class Listings:
                 yield from ((order.asset_id, each) for each in invariants.of_order(order, snapshot))
 
     def _not_there(
-        self, mine: Sequence[Order], listed: Sequence[Snapshot], since: datetime, settled: datetime
+        self, mine: Sequence[Order], listed: Sequence[Snapshot], since: dict[int, datetime], settled: datetime
     ) -> Iterator[tuple[int, Violation]]:
         """What a list does not have is asked for: no list proves that something is not there."""
         names = {each.client_order_id for each in listed}
-        expected = invariants.listed_by_now(mine, since, settled)
+        expected = (
+            order
+            for asset_id, then in since.items()
+            for order in invariants.listed_by_now((o for o in mine if o.asset_id == asset_id), then, settled)
+        )
         missing = [order for order in expected if order.client_order_id not in names]
         for order in missing[:MOST_ASKED]:
             if self._job.broker.order(order.client_order_id) is None:

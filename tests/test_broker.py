@@ -191,3 +191,5 @@ def test_closed_orders_are_listed_page_by_page(broker: Broker, exchange: Exchang
     eventually(lambda: not broker.open_orders())
     assert [each.client_order_id for each in broker.closed_orders(NOW)] == names
     assert broker.closed_orders(datetime(2100, 1, 1, tzinfo=UTC)) == []
+    assert [each.client_order_id for each in broker.closed_orders(NOW, ["ETH/USD", "BTC/USD"])] == names
+    assert broker.closed_orders(NOW, ["ETH/USD"]) == []

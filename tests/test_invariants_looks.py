@@ -3,10 +3,10 @@
 import threading
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from dca import invariants
-from dca.model import CycleStatus, Snapshot
+from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Transaction
 from tests import checking
@@ -24,6 +24,7 @@ from tests.checking import (
 )
 from tests.conftest import Server, connected
 from tests.processes import eventually
+from tests.rig import SYMBOL, Rig
 
 bench = checking.bench  # a fixture: an import would clash with arguments
 
@@ -100,29 +101,48 @@ def test_F73_a_fill_after_its_end_that_nobody_told_of_is_booked(bench: Bench) ->
     assert bench.reasons() == [None, None]
 
 
-def test_two_days_of_orders_are_compared_once_an_hour_and_while_something_is_locked(bench: Bench) -> None:
+def test_two_days_of_orders_are_compared_once_an_hour(bench: Bench) -> None:
     """Each page of them is a request, and a run has sixteen (F28)."""
-    rig = bench.rig
-    asked: list[timedelta] = []
-    list_closed = rig.exchange.closed_orders
-
-    def counted(submitted_after: datetime) -> list[Snapshot]:
-        asked.append(rig.clock.now() - submitted_after)
-        return list_closed(submitted_after)
-
-    rig.exchange.closed_orders = counted  # type: ignore[method-assign]
-    rig.clock.pass_seconds(-rig.clock.now().timestamp() % 3600)  # a full hour
+    rig, asked = bench.rig, []
+    to_the_hour(rig)
     for seconds in (0, 300, 3000, 300):
         rig.clock.pass_seconds(seconds)
         bench.check()
+        asked += lists(rig)
     days, hours = timedelta(days=2), timedelta(hours=2)
-    assert asked == [days, hours, hours, days]
-    edit(
-        rig,
-        "UPDATE dca_assets SET lock_reason = 'x', lock_kind = 'break', locked_at = UTC_TIMESTAMP(6)",
-    )
+    assert asked == [(days, ()), (hours, ()), (hours, ()), (days, ())]
+
+
+def test_behind_an_old_lock_the_orders_of_its_pair_alone_are_compared(bench: Bench) -> None:
+    """Those of all pairs since then would be more pages than a run has requests for. And the lock must not
+    end because the order behind it has grown old."""
+    rig = bench.rig
+    another_average(rig)
+    settled(rig)
     bench.check()
-    assert min(asked[4:]) >= days
+    locked_at = rig.clock.now()
+    rig.clock.pass_seconds(30 * 86400)
+    to_the_hour(rig)
+    rig.clock.pass_seconds(600)
+    lists(rig)
+    bench.check()
+    age = rig.clock.now() - locked_at
+    assert set(lists(rig)) == {(timedelta(hours=2), ()), (age + timedelta(days=2), (SYMBOL,))}
+    assert invariants.numbers(bench.reasons()[0] or "") == ["I06"]
+    edit(rig, "UPDATE dca_orders SET filled_avg_price = 100")
+    bench.check()
+    assert bench.reasons() == [None, None]
+
+
+def to_the_hour(rig: Rig) -> None:
+    rig.clock.pass_seconds(-rig.clock.now().timestamp() % 3600)
+
+
+def lists(rig: Rig) -> list[tuple[timedelta, tuple[str, ...]]]:
+    """The lists of closed orders that were asked for since the last call: how far back, of which pairs."""
+    found = [(rig.clock.now() - since, symbols) for since, symbols in rig.exchange.lists]
+    rig.exchange.lists.clear()
+    return found
 
 
 def test_an_accepted_order_that_the_exchange_denies_twice_is_told(bench: Bench) -> None:

@@ -255,9 +255,9 @@ class SimBroker:
     def open_orders(self) -> list[Snapshot]:
         return self._read("open_orders", lambda _: self._snapshots(self._engine.open_orders()))
 
-    def closed_orders(self, submitted_after: datetime) -> list[Snapshot]:
+    def closed_orders(self, submitted_after: datetime, symbols: Sequence[str] = ()) -> list[Snapshot]:
         def read(_: str | None) -> list[Snapshot]:
-            orders = self._engine.orders.values()
+            orders = [each for each in self._engine.orders.values() if not symbols or each.symbol in symbols]
             found = [each for each in orders if not each.is_open and each.created_at > submitted_after]
             self._further_pages("closed_orders", len(found) // ORDERS_OF_A_PAGE)
             return self._snapshots(found)
