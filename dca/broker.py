@@ -193,16 +193,17 @@ class Broker:
         """All open orders of the account, ours and others; raises as `closed_orders` does."""
         return self._orders({"status": "open"}, Kind.LOOK_UP)
 
-    def closed_orders(self, submitted_after: datetime, symbols: Sequence[str] = ()) -> list[Snapshot]:
-        """Orders of the account that have ended, ours and others; of these pairs only, if any are named.
+    def closed_orders(
+        self, submitted_after: datetime, submitted_before: datetime | None = None
+    ) -> list[Snapshot]:
+        """Orders of the account that have ended, ours and others.
 
         Raises:
             ExchangeUnavailable: also when the list cannot be had complete.
         """
         which = {"status": "closed", "after": submitted_after.isoformat()}
-        if symbols:
-            # Which of a pair's two forms the filter knows is nowhere written (alpaca.md 2.3).
-            which["symbols"] = ",".join(form for each in symbols for form in (each, each.replace("/", "")))
+        if submitted_before is not None:
+            which["until"] = submitted_before.isoformat()
         return self._orders(which, Kind.ORDINARY)
 
     def _orders(self, which: dict[str, Any], kind: Kind) -> list[Snapshot]:

@@ -283,9 +283,11 @@ def _same_price(ours: Decimal | None, theirs: Decimal | None) -> bool:
     return abs(ours - theirs) <= max(SAME_PRICE, SAME_SHARE * theirs)
 
 
-def listed_by_now(orders: Iterable[Order], after: datetime, before: datetime) -> list[Order]:
-    """Orders that a list of the exchange's orders since `after` must have: it had accepted them, and they
-    ended before `before`."""
+def listed_by_now(
+    orders: Iterable[Order], after: datetime, before: datetime | None, ended_before: datetime
+) -> list[Order]:
+    """Orders that a list of what the exchange was sent after `after`, and before `before` if that is given,
+    must have: it had accepted them, and they ended before `ended_before`."""
     return [
         order
         for order in orders
@@ -293,8 +295,9 @@ def listed_by_now(orders: Iterable[Order], after: datetime, before: datetime) ->
         and order.purpose not in _NEVER_SENT
         and order.exchange_order_id is not None
         and order.created_at > after + ledger.CLOCK_TOLERANCE
+        and (before is None or order.created_at < before - ledger.CLOCK_TOLERANCE)
         and order.closed_at is not None
-        and order.closed_at < before
+        and order.closed_at < ended_before
     ]
 
 

@@ -13,9 +13,8 @@ from dca.model import GIVEN_UP_STATES, Asset, Control, LockKind, Order, OrderSta
 from dca.ports import Transaction
 from dca.trader import Trader
 
-LONGEST_LOCK = timedelta(days=365)
 LOOK_BACK = timedelta(days=2)
-"""How far back orders are compared; those of a locked pair from so long before its lock on."""
+"""How far back orders are compared; those behind a lock, from so long before it on."""
 RECENT = timedelta(hours=2)
 """How far back in all runs but an hour's first. Two days of sixty busy pairs are more pages than a run's
 share of the rate limit has requests for, and each run looks twice: that must not stop the others too."""
@@ -23,6 +22,9 @@ FIRST_MINUTES = 5
 """The first run of an hour, as cron runs them."""
 MOST_ASKED = 10
 """Orders that are asked for one by one in a run, because the list does not have them."""
+
+Span = tuple[datetime, datetime | None]
+"""Orders submitted after the one and, if there is one, before the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,20 @@ class Listing:
 
     forgotten: list[Snapshot]
     differences: dict[int, list[Violation]]
+
+
+def spans(locks: Sequence[datetime], recent: datetime) -> list[Span]:
+    """What is to be listed, in parts that do not overlap: all that was submitted since `recent`, and what was
+    around each lock. A lock must not end because the order behind it has grown old; and listing all since an
+    old one would be more pages than a run has requests for."""
+    found: list[Span] = []
+    for after, before in (*((at - LOOK_BACK, at + RECENT) for at in sorted(locks)), (recent, None)):
+        start, end = found[-1] if found else (after, None)
+        if end is not None and after <= end:
+            found[-1] = (start, before)
+        else:
+            found.append((after, before))
+    return found
 
 
 class Listings:
@@ -51,8 +67,10 @@ class Listings:
             Unavailable: nothing was concluded.
         """
         job = self._job
-        since = self._since(assets)
-        listed = self._listed(assets, since)
+        listed_spans = self._spans(assets)
+        listed = [*job.broker.open_orders()]
+        for after, before in listed_spans:
+            listed += job.broker.closed_orders(after, before)
         ours = [each for each in listed if each.client_order_id.startswith(ledger.ANY_PREFIX)]
         known = self._known(ours)
         if self._book_late(known, ours):
@@ -66,32 +84,17 @@ class Listings:
         ]
         settled = job.clock.now() - job.settings.quiet_period
         pairs = [(known[each.client_order_id], each) for each in ours if each.client_order_id in known]
-        differences = [*self._told_otherwise(pairs, settled), *self._not_there(mine, listed, since, settled)]
+        differences = [
+            *self._told_otherwise(pairs, settled),
+            *self._not_there(mine, listed, listed_spans, settled),
+        ]
         return job.store.transaction(lambda tx: _seen(tx, assets, unknown, differences))
 
-    def _since(self, assets: Sequence[Asset]) -> dict[int, datetime]:
-        """From when on orders are compared, by asset. A lock must not end because the order behind it has
-        grown old."""
+    def _spans(self, assets: Sequence[Asset]) -> list[Span]:
         now = self._job.clock.now()
         is_long = self._job.dry_run or now.minute < FIRST_MINUTES
-        usually = now - (LOOK_BACK if is_long else RECENT)
-        since = {asset.id: usually for asset in assets}
-        for asset in assets:
-            if asset.lock_kind is LockKind.BREAK and asset.locked_at is not None:
-                since[asset.id] = max(min(now, asset.locked_at), now - LONGEST_LOCK) - LOOK_BACK
-        return since
-
-    def _listed(self, assets: Sequence[Asset], since: dict[int, datetime]) -> list[Snapshot]:
-        """One list for all pairs, and one of those alone that are looked at from further back: all pairs'
-        orders since an old lock would be more pages than a run has requests for."""
-        broker = self._job.broker
-        for_all = max(since.values(), default=self._job.clock.now() - RECENT)
-        found = [*broker.open_orders(), *broker.closed_orders(for_all)]
-        older = [asset for asset in assets if since[asset.id] < for_all]
-        if older:
-            symbols = [asset.asset_symbol for asset in older]
-            found += broker.closed_orders(min(since[asset.id] for asset in older), symbols)
-        return list({each.exchange_order_id: each for each in found}.values())
+        locks = [each.locked_at for each in assets if each.lock_kind is LockKind.BREAK and each.locked_at]
+        return spans([min(now, at) for at in locks], now - (LOOK_BACK if is_long else RECENT))
 
     def _known(self, ours: Sequence[Snapshot]) -> dict[str, Order]:
         names = [each.client_order_id for each in ours]
@@ -122,14 +125,16 @@ class Listings:
                 yield from ((order.asset_id, each) for each in invariants.of_order(order, snapshot))
 
     def _not_there(
-        self, mine: Sequence[Order], listed: Sequence[Snapshot], since: dict[int, datetime], settled: datetime
+        self,
+        mine: Sequence[Order],
+        listed: Sequence[Snapshot],
+        listed_spans: Sequence[Span],
+        settled: datetime,
     ) -> Iterator[tuple[int, Violation]]:
         """What a list does not have is asked for: no list proves that something is not there."""
         names = {each.client_order_id for each in listed}
         expected = (
-            order
-            for asset_id, then in since.items()
-            for order in invariants.listed_by_now((o for o in mine if o.asset_id == asset_id), then, settled)
+            order for span in listed_spans for order in invariants.listed_by_now(mine, *span, settled)
         )
         missing = [order for order in expected if order.client_order_id not in names]
         for order in missing[:MOST_ASKED]:

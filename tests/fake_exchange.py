@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dca.errors import ExchangeUnavailable, RateLimited
+from dca.listings import Span
 from dca.model import (
     Accepted,
     Account,
@@ -57,8 +58,8 @@ class FakeExchange:
     orders: dict[str, Snapshot] = field(default_factory=dict)
     posts: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
-    lists: list[tuple[datetime, tuple[str, ...]]] = field(default_factory=list)
-    """Asked for closed orders: since when, and of which pairs."""
+    lists: list[Span] = field(default_factory=list)
+    """Asked for closed orders."""
     held: dict[str, Decimal] = field(default_factory=dict)
     tied_up: Decimal = Decimal(0)
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
@@ -153,14 +154,16 @@ class FakeExchange:
         self._answer()
         self.cancels.append(exchange_order_id)
 
-    def closed_orders(self, submitted_after: datetime, symbols: Sequence[str] = ()) -> list[Snapshot]:
+    def closed_orders(
+        self, submitted_after: datetime, submitted_before: datetime | None = None
+    ) -> list[Snapshot]:
         self._answer()
-        self.lists.append((submitted_after, tuple(symbols)))
+        self.lists.append((submitted_after, submitted_before))
         return [
             order
             for order in self.orders.values()
             if order.is_closed and order.created_at is not None and order.created_at > submitted_after
-            if not symbols or order.symbol in symbols
+            if submitted_before is None or order.created_at < submitted_before
         ]
 
     def positions(self) -> dict[str, Position]:

@@ -128,6 +128,7 @@ def test_standing_still_for_an_order_makes_nobody_deaf(hearing: Hearing) -> None
     assert time.monotonic() - started >= STILL_SECONDS
     for _ in range(1000):
         hearing.hears(beyond)
+        assert hearing.passed_on() is not None
     assert time.monotonic() - started < 1000 * STILL_SECONDS
 
 

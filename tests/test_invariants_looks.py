@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dca import invariants
+from dca.listings import spans
 from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Transaction
@@ -24,7 +25,7 @@ from tests.checking import (
 )
 from tests.conftest import Server, connected
 from tests.processes import eventually
-from tests.rig import SYMBOL, Rig
+from tests.rig import Rig
 
 bench = checking.bench  # a fixture: an import would clash with arguments
 
@@ -108,14 +109,13 @@ def test_two_days_of_orders_are_compared_once_an_hour(bench: Bench) -> None:
     for seconds in (0, 300, 3000, 300):
         rig.clock.pass_seconds(seconds)
         bench.check()
-        asked += lists(rig)
+        asked.append(rig.clock.now() - rig.exchange.lists[-1][0])
     days, hours = timedelta(days=2), timedelta(hours=2)
-    assert asked == [(days, ()), (hours, ()), (hours, ()), (days, ())]
+    assert asked == [days, hours, hours, days]
 
 
-def test_behind_an_old_lock_the_orders_of_its_pair_alone_are_compared(bench: Bench) -> None:
-    """Those of all pairs since then would be more pages than a run has requests for. And the lock must not
-    end because the order behind it has grown old."""
+def test_a_lock_does_not_end_because_the_order_behind_it_has_grown_old(bench: Bench) -> None:
+    """And what was sent since is not listed: more pages than a run has requests for."""
     rig = bench.rig
     another_average(rig)
     settled(rig)
@@ -124,25 +124,33 @@ def test_behind_an_old_lock_the_orders_of_its_pair_alone_are_compared(bench: Ben
     rig.clock.pass_seconds(30 * 86400)
     to_the_hour(rig)
     rig.clock.pass_seconds(600)
-    lists(rig)
+    rig.exchange.lists.clear()
     bench.check()
-    age = rig.clock.now() - locked_at
-    assert set(lists(rig)) == {(timedelta(hours=2), ()), (age + timedelta(days=2), (SYMBOL,))}
+    assert set(rig.exchange.lists) == set(spans([locked_at], rig.clock.now() - timedelta(hours=2)))
     assert invariants.numbers(bench.reasons()[0] or "") == ["I06"]
     edit(rig, "UPDATE dca_orders SET filled_avg_price = 100")
     bench.check()
     assert bench.reasons() == [None, None]
 
 
+def test_behind_an_old_lock_an_order_that_the_exchange_denies_is_still_missed(bench: Bench) -> None:
+    rig = bench.rig
+    filled(rig, "100")
+    settled(rig)
+    rig.exchange.hidden_until = rig.clock.now() + timedelta(days=365)
+    rig.exchange.orders, hidden = {}, rig.exchange.orders
+    bench.check()
+    assert invariants.numbers(bench.reasons()[0] or "") == ["I30"]
+    rig.clock.pass_seconds(30 * 86400)
+    bench.check()
+    assert invariants.numbers(bench.reasons()[0] or "") == ["I30"]
+    rig.exchange.orders, rig.exchange.hidden_until = hidden, None
+    bench.check()
+    assert bench.reasons() == [None, None]
+
+
 def to_the_hour(rig: Rig) -> None:
     rig.clock.pass_seconds(-rig.clock.now().timestamp() % 3600)
-
-
-def lists(rig: Rig) -> list[tuple[timedelta, tuple[str, ...]]]:
-    """The lists of closed orders that were asked for since the last call: how far back, of which pairs."""
-    found = [(rig.clock.now() - since, symbols) for since, symbols in rig.exchange.lists]
-    rig.exchange.lists.clear()
-    return found
 
 
 def test_an_accepted_order_that_the_exchange_denies_twice_is_told(bench: Bench) -> None:

@@ -177,7 +177,7 @@ def test_an_order_that_is_live_or_given_up_is_settled_instead() -> None:
 
 def test_I30_which_orders_a_list_must_have() -> None:
     since, before = NOW - timedelta(days=2), NOW + timedelta(seconds=1)
-    assert invariants.listed_by_now([bought()], since, before) == [bought()]
+    assert invariants.listed_by_now([bought()], since, None, before) == [bought()]
     old = NOW - timedelta(days=2)
     for other in (
         bought(created_at=old),
@@ -187,7 +187,7 @@ def test_I30_which_orders_a_list_must_have() -> None:
         bought(state=OrderState.VOID),
         order(),
     ):
-        assert invariants.listed_by_now([other], since, before) == []
+        assert invariants.listed_by_now([other], since, None, before) == []
 
 
 # ---- words -------------------------------------------------------------------------------------------------

@@ -106,7 +106,11 @@ class Exchange:
     def open_orders(self) -> list[Snapshot]:
         return self.live()
 
-    def closed_orders(self, submitted_after: datetime, symbols: Sequence[str] = ()) -> list[Snapshot]:  # noqa: ARG002
+    def closed_orders(
+        self,
+        submitted_after: datetime,  # noqa: ARG002
+        submitted_before: datetime | None = None,  # noqa: ARG002
+    ) -> list[Snapshot]:
         return [order for order in self.orders.values() if order.is_closed]
 
     def cancel(self, exchange_order_id: str) -> None:

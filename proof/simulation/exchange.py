@@ -255,10 +255,14 @@ class SimBroker:
     def open_orders(self) -> list[Snapshot]:
         return self._read("open_orders", lambda _: self._snapshots(self._engine.open_orders()))
 
-    def closed_orders(self, submitted_after: datetime, symbols: Sequence[str] = ()) -> list[Snapshot]:
+    def closed_orders(
+        self, submitted_after: datetime, submitted_before: datetime | None = None
+    ) -> list[Snapshot]:
         def read(_: str | None) -> list[Snapshot]:
-            orders = [each for each in self._engine.orders.values() if not symbols or each.symbol in symbols]
+            orders = self._engine.orders.values()
             found = [each for each in orders if not each.is_open and each.created_at > submitted_after]
+            if submitted_before is not None:
+                found = [each for each in found if each.created_at < submitted_before]
             self._further_pages("closed_orders", len(found) // ORDERS_OF_A_PAGE)
             return self._snapshots(found)
 
