@@ -28,7 +28,7 @@ FOLDER_BYTES = 180_000_000
 DISK_TROUBLES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """What is no mistake of the settings: the bot trades on without a log."""
 
-_OURS = re.compile(r"\.log(\.\d+)?$")
+_OURS = r"\.log(\.\d+)?$"
 _OUTPUTS = (1, 2)
 
 
@@ -205,7 +205,7 @@ def _files(log_dir: Path) -> list[_File]:
     for path in log_dir.iterdir():
         with suppress(FileNotFoundError):
             status = path.lstat()
-            if _OURS.search(path.name) and stat.S_ISREG(status.st_mode):
+            if re.search(_OURS, path.name) and stat.S_ISREG(status.st_mode):
                 found.append(_File(path=path, bytes=status.st_size, modified=status.st_mtime))
     return found
 

@@ -2,8 +2,8 @@
 
 import ipaddress
 import os
-import re
 import stat
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,7 +26,8 @@ _SECRETS = frozenset(
         *("ALERT_EMAIL_SMTP_PASSWORD", "HEARTBEAT_PING_URL"),
     }
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSEEN = {"Cc", "Cs"}
+"""Categories of Unicode: control characters, and halves of a character."""
 _SHOWN = 60
 
 
@@ -121,7 +122,7 @@ class _Reader:
 
     def optional(self, name: str) -> str | None:
         value = self._values.get(name, "").strip()
-        if _CONTROL.search(value):
+        if any(unicodedata.category(letter) in _UNSEEN for letter in value):
             self.complain(name, "holds a line's end, a tab or another letter that cannot be seen: remove it")
             return None
         return value or None
