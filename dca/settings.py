@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import stat
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,8 +25,8 @@ _SECRETS = frozenset(
         *("ALERT_EMAIL_SMTP_PASSWORD", "HEARTBEAT_PING_URL"),
     }
 )
-_UNSEEN = {"Cc", "Cs"}
-"""Categories of Unicode: control characters, and halves of a character."""
+_UNSEEN = (("\x00", "\x1f"), ("\x7f", "\x9f"), ("\ud800", "\udfff"))
+"""Control characters, and halves of a character."""
 _SHOWN = 60
 
 
@@ -122,7 +121,7 @@ class _Reader:
 
     def optional(self, name: str) -> str | None:
         value = self._values.get(name, "").strip()
-        if any(unicodedata.category(letter) in _UNSEEN for letter in value):
+        if any(first <= letter <= last for letter in value for first, last in _UNSEEN):
             self.complain(name, "holds a line's end, a tab or another letter that cannot be seen: remove it")
             return None
         return value or None
