@@ -236,4 +236,16 @@ FAULTS = (
         costs="a position that lags behind a fill is booked as sold outside",
         tests=("tests/test_wishes.py::test_a_fill_a_moment_ago_lets_nobody_adopt_or_accept",),
     ),
+    Fault(
+        name="old-lock-forgotten",
+        number="F95",
+        file="dca/listings.py",
+        old="for at in sorted(locks)",
+        new="for at in sorted(locks)[:0]",
+        costs="an asset whose books disagree trades again once the order behind it has grown old",
+        tests=(
+            "tests/test_invariants_looks.py::test_a_lock_does_not_end_because_the_order_behind_it_has_grown_old",
+            "tests/test_listings.py::test_around_an_old_lock_and_the_recent_past_but_not_what_is_between",
+        ),
+    ),
 )
