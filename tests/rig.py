@@ -72,11 +72,12 @@ class Rig:
         for order in self.store.transaction(lambda tx: tx.open_orders()):
             self.trader.settle(order)
 
-    def quote(self, price: str) -> None:
+    def quote(self, price: str, age_seconds: float = 0) -> None:
         """A quote of no spread to speak of at this price."""
         value, now = Decimal(price), self.clock.now()
         self.exchange.price = value
-        self.trader.on_quote(Quote(symbol=SYMBOL, bid=value, ask=value, at=now, received_at=now))
+        at = now - timedelta(seconds=age_seconds)
+        self.trader.on_quote(Quote(symbol=SYMBOL, bid=value, ask=value, at=at, received_at=now))
 
     def asset(self) -> Asset:
         return self.store.transaction(lambda tx: tx.assets())[0]

@@ -25,13 +25,15 @@ def test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing(rig: Ri
     answer = rig.exchange.position
 
     def slowly(symbol: str) -> Position:
-        rig.clock.pass_seconds(40)
+        rig.clock.pass_seconds(3)  # an order may take five
         return answer(symbol)
 
     rig.exchange.position = slowly  # type: ignore[method-assign]
-    rig.quote("103")
+    rig.quote("103", age_seconds=13)
     assert len(rig.exchange.posts) == 1
     assert rig.cycle().status is CycleStatus.WATCHING
+    rig.quote("103", age_seconds=11)
+    assert len(rig.exchange.posts) == 2, "one of fourteen seconds may decide"
 
 
 def test_a_symbol_edited_in_a_live_cycle_locks_the_asset(rig: Rig) -> None:
