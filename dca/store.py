@@ -321,9 +321,8 @@ class Store:
                 closing(self._opened(read_timeout=_SCRIPT_SECONDS)) as connection,
                 connection.cursor() as cursor,
             ):
-                cursor.execute(
-                    f"SET SESSION lock_wait_timeout = {_SCRIPT_SECONDS}"
-                )  # a backup may hold a table
+                # A backup may hold a table.
+                cursor.execute(f"SET SESSION lock_wait_timeout = {_SCRIPT_SECONDS}")
                 for statement in sql.split(";\n"):
                     if _has_code(statement):
                         cursor.execute(statement)

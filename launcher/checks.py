@@ -145,11 +145,10 @@ class Lanes:
                 for lane in range(len(self._waiting)):
                     self._look_at(lane)
                 time.sleep(POLL_SECONDS)
-        except BaseException:
-            for running in filter(None, self._running):
+        finally:
+            for running in filter(None, self._running):  # none, unless we were interrupted
                 stop(running.process, 15)
                 running.needs.close()
-            raise
         return self._failed
 
     def _look_at(self, lane: int) -> None:

@@ -75,9 +75,8 @@ def logged(command: Sequence[str | Path]) -> int:
         process = spawn(command, output=log)
         try:
             return process.wait()
-        except BaseException:
+        finally:
             stop(process, 5)
-            raise
 
 
 def stop(process: subprocess.Popen[bytes], patience_seconds: float) -> int:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -68,7 +68,8 @@ class PrivateServer:
         """
         self._programs = server_packages.ensure()
         self._take_directory()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.stop)
             if not (self.directory / _READY).exists():
                 with step(f"database directory {self.directory}"):
                     self._install()
@@ -76,9 +77,7 @@ class PrivateServer:
             self.port = _free_port()
             self._launch()
             self._wait(patience_seconds)
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
 
     def stop(self) -> None:
         """End the server that we started, and nothing else; harmless when there is none."""

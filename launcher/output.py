@@ -26,12 +26,12 @@ def step(what: str) -> Iterator[None]:
     started = time.monotonic()
     sys.stdout.write(f"set-up: {what} ... ")
     sys.stdout.flush()
+    end = "not done"
     try:
         yield
-    except BaseException:
-        say("not done")
-        raise
-    say(f"done in {time.monotonic() - started:.0f} s")
+        end = f"done in {time.monotonic() - started:.0f} s"
+    finally:
+        say(end)
 
 
 def make_folder(path: Path) -> None:

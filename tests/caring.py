@@ -1,29 +1,19 @@
 """The caretakers' runs beside a rig's main app, and what somebody else does meanwhile."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-
-import pytest
 
 import consistency_checker
 from dca import settings
 from dca.job import Job
 from dca.model import CycleStatus
 from dca.runtime import Context
-from dca.settings import DatabaseSettings
 from tests.good_settings import GOOD
 from tests.rig import SYMBOL, Rig
 
 SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def run(rig: Rig, main: Callable[[Job], None], *, dry_run: bool = False, **changes: object) -> Job:

@@ -26,7 +26,7 @@ from hypothesis import settings as hypothesis_settings
 from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from tests.rig import INSERT
+from tests.rig import INSERT, Rig
 
 SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
 
@@ -206,3 +206,11 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def rig(database: DatabaseSettings) -> Iterator[Rig]:
+    """A main app's inside on a database of its own, with a fake exchange."""
+    rig = Rig(database)
+    yield rig
+    rig.close()

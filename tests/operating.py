@@ -71,3 +71,14 @@ class Operator:
         if "--json" not in command:  # a program reads that
             assert all(len(line) <= 100 for line in captured.out.splitlines()), captured.out
         return Outcome(code, captured.out, captured.err)
+
+
+@pytest.fixture
+def lonely(
+    tmp_path: Path,
+    database: DatabaseSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Operator:
+    """A bot whose exchange does not answer, beside no main_app."""
+    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)

@@ -2,26 +2,16 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dca.model import CycleStatus, Purpose
-from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
+from tests import operating
 from tests.builders import D, done
-from tests.operating import NO_EXCHANGE, Operator
 
-
-@pytest.fixture
-def bot(
-    tmp_path: Path,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+bot = operating.lonely  # a fixture: an import would clash with arguments
 
 
 @dataclass(frozen=True)

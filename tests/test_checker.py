@@ -11,11 +11,8 @@ from dca.errors import ExchangeUnavailable
 from dca.job import Job
 from dca.model import CycleStatus, LockKind
 from dca.runtime import Context
-from tests import caring
 from tests.caring import SETTINGS, Between, check, edit, take_away
 from tests.rig import SYMBOL, Rig
-
-rig = caring.rig  # a fixture: an import would clash with arguments
 
 
 def test_two_agreeing_books_are_left_alone(rig: Rig) -> None:

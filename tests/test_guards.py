@@ -1,6 +1,5 @@
 """Guards of the trader that hold when something turns between the look and the claim."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -9,15 +8,7 @@ import pytest
 
 from dca.errors import DatabaseUnavailable
 from dca.model import CycleStatus, OrderState, Position
-from dca.settings import DatabaseSettings
 from tests.rig import QUIET_SECONDS, SYMBOL, Rig
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing(rig: Rig) -> None:

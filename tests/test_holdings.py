@@ -2,7 +2,6 @@
 
 import argparse
 import io
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ from dca.errors import StartRefused
 from dca.model import CycleStatus, LockKind, Purpose
 from dca.operator.__main__ import COMMANDS
 from dca.operator.tools import Tools
-from dca.settings import DatabaseSettings, Settings
+from dca.settings import Settings
 from dca.store import Store
 from tests.caring import check, edit, take_away
 from tests.good_settings import parsed
@@ -43,13 +42,6 @@ class RigTools(Tools):
     @cached_property
     def broker(self) -> Broker:
         return cast(Broker, self._rig.exchange)
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def bot(rig: Rig, folder: Path, line: str) -> tuple[int, str]:

@@ -1,6 +1,5 @@
 """The ladder that the operator is shown: it is what the bot buys, and its numbers are the ledger's."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -18,18 +17,10 @@ from dca.operator.ladder import (
     warnings,
     worst_case,
 )
-from dca.settings import DatabaseSettings
 from tests.builders import NOW, D, asset, quote, rules
 from tests.rig import RULES, Rig
 
 FINE = nameless_rules("BTC/USD")
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def shown(price: Decimal) -> str:

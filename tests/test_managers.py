@@ -13,13 +13,9 @@ from dca.errors import ExchangeUnavailable
 from dca.job import Job
 from dca.model import CycleStatus, OrderState, Purpose
 from dca.runtime import Context
-from tests import caring
 from tests.caring import SETTINGS, edit, run, sold
 from tests.fake_exchange import FakeClock
 from tests.rig import Rig
-
-rig = caring.rig  # a fixture: an import would clash with arguments
-
 
 # ---- order manager ---------------------------------------------------------------------------------------
 

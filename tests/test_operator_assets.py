@@ -18,8 +18,9 @@ from dca.operator.assets import what_begins, what_stays
 from dca.records import Action
 from dca.settings import DatabaseSettings
 from dca.store import Store
+from tests import operating
 from tests.builders import NOW, D, asset, holding, order
-from tests.operating import NO_EXCHANGE, Operator
+from tests.operating import Operator
 from tests.processes import ROOT, ExchangeProcess
 
 
@@ -41,15 +42,7 @@ def bot(
     return Operator(tmp_path, database, exchange.settings, monkeypatch, capsys)
 
 
-@pytest.fixture
-def lonely(
-    tmp_path: Path,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    """A bot whose exchange does not answer."""
-    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+lonely = operating.lonely  # a fixture: an import would clash with arguments
 
 
 def rows(store: Store) -> list[Asset]:

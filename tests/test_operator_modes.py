@@ -1,28 +1,17 @@
 """./bot pause and resume: the kill switch, the watchdog's memory, and the locks that only a person ends."""
 
-from pathlib import Path
-
 import pytest
 
 from dca.model import Control, LockKind, Mode, Purpose
 from dca.operator.modes import effect_of_pause, effect_of_resume, forget_crashes
-from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.supervisor import write_memory
 from dca.watching import Memory
+from tests import operating
 from tests.builders import NOW, asset, order, ours
-from tests.operating import NO_EXCHANGE, Operator
+from tests.operating import Operator
 
-
-@pytest.fixture
-def bot(
-    tmp_path: Path,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    """Its exchange does not answer: nothing here needs it."""
-    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+bot = operating.lonely  # a fixture: an import would clash with arguments
 
 
 def control(store: Store) -> Control:

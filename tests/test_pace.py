@@ -18,7 +18,7 @@ from dca.job import Job
 from dca.model import Order, OrderState, Side, Unknown
 from dca.pace import ALL_OF_MAIN_APP, Kind, Pace
 from dca.runtime import Context
-from dca.settings import DatabaseSettings, ExchangeSettings, Venue
+from dca.settings import ExchangeSettings, Venue
 from dca.store import Store
 from tests.fake_exchange import FakeClock
 from tests.good_settings import parsed
@@ -342,13 +342,6 @@ def test_quotes_are_asked_for_at_a_host_with_a_limit_of_its_own(main_app: Pace) 
 
 
 # ---- with the trader ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def test_a_buy_that_cannot_be_sent_now_is_not_claimed(rig: Rig) -> None:

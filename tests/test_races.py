@@ -3,25 +3,16 @@
 Real trader, real database, a fake exchange whose every event is in the test's hand.
 """
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 
 from dca.model import CycleStatus, OrderState, Snapshot
-from dca.settings import DatabaseSettings
 from tests.fake_exchange import Crash
 from tests.rig import SYMBOL, Rig
 
 R = TypeVar("R")
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def test_a_whole_cycle(rig: Rig) -> None:

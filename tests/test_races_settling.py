@@ -1,6 +1,6 @@
 """The named races of settling: orders whose fate is unknown, refused, told twice or told late."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
@@ -17,13 +17,6 @@ from dca.trader import Trader
 from tests.rig import LIMITS, QUIET_SECONDS, Rig
 
 R = TypeVar("R")
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def test_F20_not_found_is_no_proof_within_the_quiet_period(rig: Rig) -> None:

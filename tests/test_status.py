@@ -26,10 +26,11 @@ from dca.operator.tools import Tools
 from dca.records import Finding, IncidentKind, Result
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
+from tests import operating
 from tests.builders import NOW, SYMBOL, D, asset, holding, ours, quote, rules
 from tests.fake_exchange import FakeClock, FakeExchange
 from tests.looking import books, overview
-from tests.operating import NO_EXCHANGE, Operator
+from tests.operating import Operator
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 
@@ -60,15 +61,7 @@ def test_large_numbers_fit_the_screen() -> None:
 # ---- the command -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bot(
-    tmp_path: Path,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    """Its exchange does not answer, and main_app does not run."""
-    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+bot = operating.lonely  # a fixture: an import would clash with arguments
 
 
 def test_an_empty_database_says_what_to_do_next(bot: Operator, store: Store) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +12,12 @@ from dca.maintenance import Maintenance
 from dca.model import Cycle, CycleStatus, LockKind, Mode, OrderState, Position, Quote, Side
 from dca.operator.gate import Gate, Look
 from dca.operator.gates import gates, sentence, stoppers
-from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.strategy import Place
+from tests import operating
 from tests.builders import NOW, SYMBOL, D, asset, cycle, holding, order, ours, quote, rules
 from tests.looking import beat, look
-from tests.operating import NO_EXCHANGE, Operator
+from tests.operating import Operator
 
 LATER = NOW + timedelta(minutes=5)
 HALF_HOUR_AGO = NOW - timedelta(minutes=30)
@@ -253,15 +252,7 @@ def test_no_sums_with_what_is_no_price(bad: Quote | None) -> None:
 # ---- the command -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bot(
-    tmp_path: Path,
-    database: DatabaseSettings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    """Its exchange does not answer."""
-    return Operator(tmp_path, database, NO_EXCHANGE, monkeypatch, capsys)
+bot = operating.lonely  # a fixture: an import would clash with arguments
 
 
 def test_why_without_main_app_and_exchange(bot: Operator, ready: Store) -> None:

@@ -1,6 +1,5 @@
 """The operator's wish to sell, and what a review found around it and around rows edited by hand."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,18 +12,10 @@ from dca import health
 from dca.errors import DatabaseUnavailable, StartRefused
 from dca.health import Books, Look
 from dca.model import CycleStatus, OrderState, Purpose, Snapshot
-from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
 from tests.caring import check, edit, run, take_away
 from tests.rig import SYMBOL, Rig
 from tests.test_holdings import bot
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def test_a_wish_to_sell_is_carried_out_at_the_next_good_quote(rig: Rig) -> None:

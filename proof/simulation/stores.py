@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Protocol, TypeVar
 
 from dca.errors import DatabaseUnavailable
@@ -54,11 +55,10 @@ class MemoryDatabase:
     def edit(self, work: Callable[[Any], None]) -> None:
         """A person at a MySQL client: one transaction, which nothing disturbs."""
         transaction = Transaction(self._tables, lambda _: None)
-        try:
+        with ExitStack() as undo:
+            undo.callback(transaction.roll_back)
             work(transaction)
-        except BaseException:
-            transaction.roll_back()
-            raise
+            undo.pop_all()
         self._listener.committed(None, transaction.changed, self._tables)
 
     def close(self) -> None:
@@ -97,15 +97,15 @@ class MemoryStore:
             raise _Lost
         transaction = Transaction(self._tables, self._before_statement)
         self._process.in_transaction = True
-        try:
-            result = work(transaction)
-            self._process.crash_point("before commit")
-            swallowed = self._before_commit()
-        except BaseException:
-            transaction.roll_back()
-            raise
-        finally:
-            self._process.in_transaction = False
+        with ExitStack() as undo:
+            undo.callback(transaction.roll_back)
+            try:
+                result = work(transaction)
+                self._process.crash_point("before commit")
+                swallowed = self._before_commit()
+            finally:
+                self._process.in_transaction = False
+            undo.pop_all()
         if transaction.changed:
             self._listener.committed(self._process, transaction.changed, self._tables)
         self._process.crash_point("after commit")

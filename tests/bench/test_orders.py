@@ -50,13 +50,6 @@ def log(server: Server, database: DatabaseSettings) -> Iterator[Log]:
     log.close()
 
 
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
-
-
 def placed(rig: Rig, log: Log, price: str) -> list[str]:
     """What the server is sent from a quote to the POST that it brings."""
     sent: list[str] = []

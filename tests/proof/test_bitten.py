@@ -1,6 +1,6 @@
 """What deliberate faults of trading and caretaking had survived until somebody looked (./bot bite)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
@@ -9,7 +9,6 @@ import pytest
 
 import consistency_checker
 import order_manager
-from dca import settings
 from dca.bookkeeper import MAX_ATTEMPTS
 from dca.errors import ExchangeUnavailable, StartRefused
 from dca.feed import StreamState
@@ -20,21 +19,12 @@ from dca.main_loop import MainLoop
 from dca.model import CycleStatus, Mode, OrderState, Quote, Snapshot
 from dca.ports import Stream
 from dca.runtime import Context
-from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
-from tests.good_settings import GOOD
+from tests.caring import SETTINGS
 from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
 
 R = TypeVar("R")
-SETTINGS = replace(settings.parse(GOOD, env_file_mode=0o600), gone_seconds=0.0)
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def old_quote(rig: Rig, price: str) -> None:

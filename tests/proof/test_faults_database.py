@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -24,13 +23,6 @@ from tests.conftest import Server, connected
 from tests.rig import LIMITS, SYMBOL, Rig
 from tests.test_holdings import bot
 from tests.test_store import Kill, cycle_of
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def with_store(rig: Rig, store: Store) -> None:

@@ -3,7 +3,6 @@
 Real trader, real database, a fake exchange whose every event is in the test's hand.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -21,20 +20,12 @@ from dca.logs import Troubles
 from dca.main_loop import MainLoop
 from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
 from dca.ports import Clock
-from dca.settings import DatabaseSettings
 from dca.worker import Rests, Worker
 from tests.caring import edit
 from tests.fake_exchange import FakeExchange
 from tests.operating import NO_EXCHANGE
 from tests.rig import QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def quote_of(rig: Rig, price: str) -> Quote:

@@ -3,7 +3,7 @@
 Real trader, real database, a fake exchange whose every event is in the test's hand.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -15,20 +15,12 @@ from dca.errors import BrokenRule, ExchangeUnavailable, RequestRefused, StartRef
 from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
-from dca.settings import DatabaseSettings
 from dca.trader import Trader
 from tests.caring import check, edit, run
 from tests.rig import LIMITS, QUIET_SECONDS, RULES, SYMBOL, Rig
 from tests.taking import taken
 
 R = TypeVar("R")
-
-
-@pytest.fixture
-def rig(database: DatabaseSettings) -> Iterator[Rig]:
-    rig = Rig(database)
-    yield rig
-    rig.close()
 
 
 def quote_of(rig: Rig, price: str) -> Quote:
