@@ -68,7 +68,7 @@ def test_fees_wait_for_all_else() -> None:
 
 
 def test_fees_are_confirmed_one_after_the_other() -> None:
-    """Sixty at once in sixteen hands held up an order by 60 ms."""
+    """Sixty at once in sixteen hands held up an order."""
     inbox = Inbox()
     fees = [
         ConfirmFee(order=order(symbol=f"S{number}/USD", client_order_id=str(number)), executions=())
