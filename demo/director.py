@@ -37,7 +37,8 @@ class Progress:
         """What is wished for and has not happened, in words."""
         found = []
         if self.cycles < wishes.cycles:
-            found.append(f"{wishes.cycles - self.cycles} more complete cycles")
+            more = wishes.cycles - self.cycles
+            found.append(f"{more} more complete cycle{'' if more == 1 else 's'}")
         if self.assets < wishes.assets:
             found.append("a complete cycle of another asset")
         if wishes.many_safety_orders and not self.many_safety_orders:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from demo.rows import ZERO, Row, flag, num, when
-from demo.truth import CENT, FEE_STEP, LIVE_STATES, Truth, coins, dollars, gross, plain
+from demo.truth import CENT, FEE_STEP, LIVE_STATES, TAKER_FEE, Truth, coins, dollars, gross, plain
 
 PRICE_STEP = Decimal("1e-10")
 NEAR = Decimal("1e-9")
@@ -209,14 +209,24 @@ def i25_money(truth: Truth) -> Iterator[str]:
 
 
 def i25_profits(truth: Truth) -> Iterator[str]:
-    """A complete cycle's net profit is the executions' truth to the cent."""
+    """A complete cycle's net profit is the executions' truth to the cent; where the bot has not been told
+    of a sale's executions yet, with the fee that it has to assume until then."""
     for cycle in truth.books.cycles:
         if cycle["status"] != "complete":
             continue
-        fills = [each for row in truth.ledger_of_cycle(cycle) for each in truth.fills(row)]
-        profit = sum((dollars(each) for each in fills), ZERO)
+        profit = sum((_dollars_of(truth, row) for row in truth.ledger_of_cycle(cycle)), ZERO)
         if abs(num(cycle, "net_profit") - profit) >= CENT:
             yield f"cycle {cycle['id']}: net_profit is {num(cycle, 'net_profit'):.4f}, in truth {profit:.4f}"
+
+
+def _dollars_of(truth: Truth, row: Row) -> Decimal:
+    """What an order did to the cash."""
+    fills = truth.fills(row)
+    if row["side"] == "buy" or row["fee_source"] != "assumed":
+        return sum((dollars(each) for each in fills), ZERO)
+    # From the ledger's value (I06 compares that): a fee is a cent more where the value is a hair more.
+    fee = (num(row, "filled_value") * TAKER_FEE).quantize(CENT, rounding=ROUND_UP)
+    return gross(fills)[1] - fee
 
 
 def i27_cooldown_respected(truth: Truth) -> Iterator[str]:

@@ -4,11 +4,10 @@ import random
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 
-from demo import director
+from demo import director, waiting
 from demo.audit import Violation, audit, verdict
 from demo.director import Progress, Push, Wishes
 from demo.options import Options
@@ -23,8 +22,7 @@ from demo.strategy_values import (
     speed_for,
     values_for,
 )
-from demo.truth import LIVE_STATES
-from demo.view import Fact, View, waiting
+from demo.view import Fact, View
 from launcher.output import ROOT
 
 POLL_SECONDS = 0.2
@@ -34,8 +32,10 @@ SHORT_PATIENCE_SECONDS = 10.0
 PUSH_EVERY_SECONDS = 1.3
 ORDER_MANAGER_EVERY_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
-REST_SECONDS = 15.0
-FEES_REST_SECONDS = 6.0
+REST_SECONDS = 60.0
+LEAST_REST_SECONDS = 1.0
+PROGRESS_SECONDS = 15.0
+RESTING_SECONDS = 5.0
 MOST_DEATHS = 8
 
 _EARLY_END = re.compile(r' cycle (\S+) c(\d+) cooldown ended early .*why="ask (\S+) fell')
@@ -48,13 +48,13 @@ def plan(options: Options) -> Plan:
         DemoProblem: the recording cannot be read.
     """
     if options.replay is None:
-        return Plan(values=Values(), speed=None)
+        return Plan(values=Values(), speed=None, lasts_seconds=None)
     try:
         recording = measure(options.replay)
     except ValueError as error:
         raise DemoProblem(str(error)) from error
     speed = options.speed or speed_for(recording)
-    return Plan(values=values_for(recording, speed), speed=speed)
+    return Plan(values=values_for(recording, speed), speed=speed, lasts_seconds=recording.seconds / speed)
 
 
 def wishes(options: Options) -> Wishes:
@@ -80,6 +80,7 @@ class Run:
         self._wishes = wishes(options)
         self._stage = Stage(options, plan(options))
         self._view = View()
+        self._most_seconds = min(CAP_SECONDS, self._stage.plan.lasts_seconds or CAP_SECONDS)
         self._random = random.Random(options.seed)  # noqa: S311 - moments to kill at, no secret
         self._started = time.monotonic()
         self._kills = self._moments_to_kill()
@@ -126,12 +127,13 @@ class Run:
             "assets": ", ".join(self._options.assets),
             "prices": self._prices(),
             **_strategy(stage.plan.values),
+            "ends": waiting.goal(self._wishes, self._most_seconds, replay=self._options.replay is not None),
             "logs": f"{_short(stage.folder)}/ (the bot's: logs/main_app.log)",
             "database": f"{stage.database} in {_short(stage.server.directory)}/",
             "times": "UTC",
         }
         for name, text in facts.items():
-            self._terminal.line(f"  {name.strip():<12}{text}")
+            self._terminal.line(f"  {name.strip():<12}{text}", indent=14)
         self._terminal.line()
 
     def _prices(self) -> str:
@@ -154,7 +156,7 @@ class Run:
             if self._is_over(state):
                 return missing
             self._help(shown, state)
-            self._break_silence(state)
+            self._tell_how_far(shown, missing, state)
             time.sleep(POLL_SECONDS)
 
     def _is_over(self, state: Row) -> bool:
@@ -240,11 +242,16 @@ class Run:
                 self._held.discard(symbol)
                 self._stage.exchange.hold(symbol, held=False)
 
-    def _break_silence(self, state: Row) -> None:
+    def _tell_how_far(self, shown: Progress, missing: Sequence[str], state: Row) -> None:
+        """Every so often what is waited for; by asset as well when nothing has happened for a while."""
+        seconds = time.monotonic() - self._started
+        if seconds < PROGRESS_SECONDS or not self._is_due("progress", PROGRESS_SECONDS):
+            return
+        far = waiting.how_far(shown, self._wishes, missing, seconds, self._most_seconds)
+        self._market(far, "demo")
         if time.monotonic() - self._last_fact > SILENCE_SECONDS:
-            self._last_fact = time.monotonic()
-            for text in waiting(self._latest, state["quotes"]):
-                self._market(text, "waiting")
+            for symbol, text in waiting.of_assets(self._latest, state["quotes"], datetime.now(UTC)):
+                self._terminal.fact(Fact(at=datetime.now(UTC), symbol=symbol, text=f"waiting: {text}"))
 
     def _market(self, text: str, who: str = "market") -> None:
         what = f"market: {text}" if "/" in who else text
@@ -268,19 +275,18 @@ class Run:
         stage.exchange.hold(None, held=True)
         self._market("enough seen: no new buys, and what is in flight is waited for", "demo")
         began = time.monotonic()
-        while time.monotonic() - began < REST_SECONDS and not self._at_rest(time.monotonic() - began):
+        self._due["resting"] = began + RESTING_SECONDS
+        while (seconds := time.monotonic() - began) < REST_SECONDS:
             self._look()
             self._supervise()
+            waits_for = waiting.unsettled(self._latest["dca_orders"])
+            if not waits_for and seconds > LEAST_REST_SECONDS:
+                break
+            if waits_for and self._is_due("resting", RESTING_SECONDS):
+                self._market(_resting(waits_for, REST_SECONDS - seconds), "demo")
             time.sleep(POLL_SECONDS)
         stage.order_manager.stop(10)
         return stage.main_app.finish(20)
-
-    def _at_rest(self, seconds: float) -> bool:
-        orders = self._latest["dca_orders"]
-        if any(row["state"] in LIVE_STATES for row in orders):
-            return False
-        assumed = [row for row in orders if row["fee_source"] == "assumed" and Decimal(row["filled_qty"]) > 0]
-        return seconds > 1 and (not assumed or seconds > FEES_REST_SECONDS)
 
     def _conclude(self, missing: Sequence[str], left: int | None) -> int:
         """Audit, and print table, violations and verdict."""
@@ -294,6 +300,8 @@ class Run:
             export(books, self._options.export)
             self._terminal.line(f"exported to {self._options.export}")
         self._terminal.cycles(books)
+        for words in waiting.unsettled(books.orders):
+            self._terminal.line(f"not waited for any longer: {words}")
         if missing:
             self._terminal.line(f"not seen in this time: {'; '.join(missing)}")
         for violation in violations:
@@ -333,6 +341,10 @@ class Run:
             for file in files
             if any(secret.encode() in file.read_bytes() for secret in self._stage.secrets)
         ]
+
+
+def _resting(waits_for: Iterable[str], seconds_left: float) -> str:
+    return f"waits for {' and '.join(waits_for)}; {seconds_left:.0f} s more at most"
 
 
 def _strategy(values: Values) -> dict[str, str]:

@@ -37,10 +37,11 @@ _KEPT = "keep-database"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is traded, with which values, at which speed."""
+    """What is traded, with which values; of a replay, at which speed and how long it then lasts."""
 
     values: Values
     speed: float | None
+    lasts_seconds: float | None
 
 
 class Stage:

@@ -12,6 +12,7 @@ CLOSED = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 LIVE_STATES = frozenset({"sent", "acked", "cancel_requested"})
 FEE_STEP = Decimal("1e-9")
 CENT = Decimal("0.01")
+TAKER_FEE = Decimal("0.0025")
 
 
 class Truth:

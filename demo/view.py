@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from demo.numbers import coins, money, percent, price
-from demo.rows import ZERO, Row, num, when
+from demo.rows import Row, num, when
 
 Tables = Mapping[str, Sequence[Row]]
 _ENDED_UNFILLED = frozenset({"canceled", "expired", "rejected"})
@@ -29,7 +29,7 @@ class View:
 
     def __init__(self) -> None:
         self._open_orders: dict[str, str] = {}  # by the exchange's id: the last status that was told
-        self._complete: set[int] = set()
+        self._profits: dict[int, str] = {}  # by complete cycle: the net profit that was told
         self._begun: set[int] = set()
         self._problems: dict[str, object] = {}
 
@@ -90,10 +90,15 @@ class View:
     def _cycles(self, tables: Tables) -> list[Fact]:
         facts = []
         for cycle in tables["dca_cycles"]:
-            if cycle["status"] != "complete" or int(cycle["id"]) in self._complete:
+            if cycle["status"] != "complete":
                 continue
-            self._complete.add(int(cycle["id"]))
-            facts += _completed(cycle, tables, number=len(self._complete))
+            key, profit = int(cycle["id"]), money(num(cycle, "net_profit"))
+            told = self._profits.get(key)
+            self._profits[key] = profit
+            if told is None:
+                facts += _completed(cycle, tables, number=len(self._profits))
+            elif told != profit:
+                facts.append(_corrected(cycle, tables, told))
         return facts
 
     def _troubles(self, tables: Tables) -> list[Fact]:
@@ -117,14 +122,13 @@ class View:
 
 
 def _placed(row: Row, tables: Tables) -> str:
-    qty, quote = coins(num(row, "qty")), price(num(row, "quote_price"))
+    qty = coins(num(row, "qty"))
     if row["purpose"] == "take_profit":
         cycle = _by_id(tables["dca_cycles"], row["cycle_id"]) or {}
         average = num(cycle, "average_purchase_price")
-        above = (
-            f" is {percent((num(row, 'quote_price') / average - 1) * 100)} above average" if average else ""
-        )
-        return f"take-profit: sell all {qty}, bid {quote}{above}"
+        bid = num(row, "quote_price")
+        where = f"{percent((bid / average - 1) * 100)} above average" if average else price(bid)
+        return f"take-profit: sell all {qty}, bid {where}"
     name = (
         "base order"
         if row["purpose"] == "base"
@@ -142,8 +146,8 @@ def _completed(cycle: Row, tables: Tables, *, number: int) -> list[Fact]:
     profit = num(cycle, "net_profit")
     sold_at = num(cycle, "sold_proceeds") / num(cycle, "sold_qty")
     text = (
-        f"cycle complete ({number}): {money(num(cycle, 'bought_cost'))} at "
-        f"{price(num(cycle, 'average_purchase_price'))}, sold at {price(sold_at)}, net profit {money(profit)}"
+        f"cycle complete ({number}): net profit {money(profit)}, {money(num(cycle, 'bought_cost'))} at "
+        f"{price(num(cycle, 'average_purchase_price'))}, sold at {price(sold_at)}"
     )
     facts = [Fact(at=at, symbol=symbol, text=text, kind="good" if profit >= 0 else "bad")]
     after = next((row for row in tables["dca_cycles"] if _follows(row, cycle)), None)
@@ -152,6 +156,13 @@ def _completed(cycle: Row, tables: Tables, *, number: int) -> list[Fact]:
         text = f"cooldown begins: {asset['cooldown_period']} s, or until the ask falls to {price(restart)}"
         facts.append(Fact(at=at + timedelta(microseconds=1), symbol=symbol, text=text))
     return facts
+
+
+def _corrected(cycle: Row, tables: Tables, told: str) -> Fact:
+    """The exact fees came after the cycle was complete."""
+    symbol = str((_by_id(tables["dca_assets"], cycle["asset_id"]) or {})["asset_symbol"])
+    text = f"its exact fees are known: net profit {money(num(cycle, 'net_profit'))}, not {told}"
+    return Fact(at=datetime.now(UTC), symbol=symbol, text=text)
 
 
 def _follows(row: Row, cycle: Row) -> bool:
@@ -175,31 +186,10 @@ def cooldown_end(cycle: Row, base: Row, tables: Tables) -> str | None:
         return None
     if not early:
         return f"cooldown ran out after {asset['cooldown_period']} s: next cycle"
-    seconds = (_at(base, "created_at") - began).total_seconds()
     ends = [row for row in tables.get("cooldown_ends", ()) if int(row["cycle_id"]) == int(cycle["id"])]
     ask = num(ends[0], "ask") if ends else num(base, "quote_price")
     fallen = (1 - ask / num(asset, "last_sell_price")) * 100
-    return (
-        f"cooldown ended early after {seconds:.1f} s: ask {price(ask)} is {percent(fallen)} "
-        "below the last sale"
-    )
-
-
-def waiting(tables: Tables, quotes: Mapping[str, Row]) -> list[str]:
-    """What each asset waits for, when nothing has happened for a while."""
-    found = []
-    for asset in tables["dca_assets"]:
-        symbol = str(asset["asset_symbol"])
-        cycle = next(
-            (c for c in tables["dca_cycles"] if c["asset_id"] == asset["id"] and c["status"] == "watching"),
-            None,
-        )
-        if cycle is None or num(cycle, "quantity") == ZERO or symbol not in quotes:
-            continue
-        bid = num(quotes[symbol], "bid")
-        goal = num(cycle, "average_purchase_price") * (1 + num(asset, "take_profit_percent") / 100)
-        found.append(f"{symbol} sells at {price(goal)}, bid {price(bid)}")
-    return found
+    return f"cooldown ended early: ask {price(ask)}, {percent(fallen)} below the sale"
 
 
 def _by_id(rows: Sequence[Row], key: object) -> Row | None:

@@ -189,6 +189,24 @@ def test_a_cooldown_that_the_bot_saw_end_may_be_followed_by_a_higher_price() -> 
     assert "I27" not in {violation.number for violation in audit(book.books())}
 
 
+def test_a_fee_that_is_booked_later_is_no_violation() -> None:
+    """The last sale was filled in two parts, whose fees are rounded up one by one; the bot has not been told
+    of the parts yet. Once it says that it has, its profit must be theirs."""
+    book = Book()
+    sale = next(e for e in entries(book, "execution") if e["side"] == "sell")
+    second = sale | {"execution_id": "e3b", "qty": "0.000298", "fee_usd": "0.05"}
+    sale |= {"qty": "0.0005", "fee_usd": "0.09", "cum_qty": "0.0005"}
+    book.journal.insert(book.journal.index(sale) + 1, second)
+    book.cash -= Decimal("0.01")
+    row(book, "1-3-tp")["fee_source"] = "assumed"
+    assert audit(book.books()) == []
+    book.cycles[0].update(net_profit="0.2996")
+    assert {violation.number for violation in audit(book.books())} == {"I25"}
+    book.cycles[0].update(net_profit="0.3096")
+    row(book, "1-3-tp")["fee_source"] = "executions"
+    assert {violation.number for violation in audit(book.books())} == {"I25"}
+
+
 def test_a_base_order_after_the_cooldown_needs_no_fall() -> None:
     book = Book()
     early_without_a_fall(book)
