@@ -4,7 +4,6 @@ Orders are answered in one of four ways and in no other (model.SubmitOutcome). R
 fresh and complete, or raise: a failed read is never an empty one.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
@@ -16,15 +15,13 @@ from alpaca.common.rest import RESTClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
-from dca import deadline, wire
+from dca import answers, deadline, wire
 from dca.clock import SystemClock
 from dca.errors import ExchangeUnavailable, RateLimited, RequestRefused
 from dca.model import (
     ZERO,
     Accepted,
     Account,
-    DefiniteReject,
-    Duplicate,
     Execution,
     Order,
     Position,
@@ -51,8 +48,6 @@ have an unknown outcome (F01): it is not used again."""
 _PAGE = 500
 _ACTIVITY_PAGE, _MAX_ACTIVITY_PAGES = 100, 2
 _MAX_PAGES = 40
-_NOT_FOUND = 40410000
-_REFUSALS = frozenset({400, 401, 403, 404, 422})
 _LONGEST_BODY = 20_000_000
 """Bytes. The longest of Alpaca's, a page of orders, is below a megabyte."""
 _SHORTEST_SECRET = 8
@@ -169,7 +164,7 @@ class Broker:
                 self._pace.take(Kind.of(order.side))
             snapshot = wire.snapshot(cast(wire.Json, self._trading.post("/orders", body)))
         except APIError as error:
-            return _outcome_of(error)
+            return answers.outcome(_status_of(error), str(error))
         except (RateLimited, *_UNCLEAR) as error:
             return Unknown(reason=_short(error))
         if snapshot.client_order_id != order.client_order_id:
@@ -329,7 +324,8 @@ class Broker:
             return parse(self._trading.get(path, query))
         except APIError as error:
             status = _status_of(error)
-            if status in _REFUSALS:
+            # A page of a gateway says nothing of the keys, or of what was asked for.
+            if status in answers.REFUSALS and answers.own_words(str(error)) is not None:
                 raise RequestRefused(status, f"{path}: {_short(error)}") from error
             raise ExchangeUnavailable(f"{path}: {status} {_short(error)}") from error
         except _UNCLEAR as error:
@@ -341,9 +337,9 @@ class Broker:
         try:
             return self._get(path, query, parse, kind)
         except RequestRefused as error:
-            cause = error.__cause__
             # A gateway's 404 is no evidence; Alpaca's own carries its code (alpaca.md 2.7).
-            if isinstance(cause, APIError) and error.status == 404 and _code_of(cause)[0] == _NOT_FOUND:
+            own = answers.own_words(str(error.__cause__))
+            if error.status == 404 and own is not None and own[0] == answers.NOT_FOUND:
                 return None
             raise
 
@@ -355,29 +351,9 @@ def _parsed(parse: Callable[[list[Any]], R], raws: list[Any]) -> R:
         raise ExchangeUnavailable(f"cannot be understood: {_short(error)}") from error
 
 
-def _outcome_of(error: APIError) -> SubmitOutcome:
-    """Sort a refused POST: only what is clearly a no is one (faults.md D.2)."""
-    status = _status_of(error)
-    code, message = _code_of(error)
-    if status == 422 and "client" in message.lower() and "unique" in message.lower():
-        return Duplicate()
-    if status in _REFUSALS:
-        return DefiniteReject(code=code or status, message=message)
-    return Unknown(reason=f"{status} {message}")
-
-
 def _status_of(error: APIError) -> int:
     response = getattr(error, "response", None)
     return 0 if response is None else int(response.status_code)
-
-
-def _code_of(error: APIError) -> tuple[int, str]:
-    """Alpaca's own code and text; 0 and the body's beginning where the body is not Alpaca's."""
-    try:
-        body = json.loads(str(error))
-        return int(body.get("code", 0)), _printable(str(body.get("message", "")))[:300]
-    except _UNCLEAR:
-        return 0, _short(error)
 
 
 def _short(error: BaseException) -> str:
@@ -389,10 +365,5 @@ def _short(error: BaseException) -> str:
     if reason is not None:
         # which begins with the connection's address: host='...', port=1): Failed to ...: Connection refused
         return str(reason).rpartition("): ")[2][:200]
-    message = " ".join(_printable(str(error)).split())[:200]
+    message = " ".join(answers.printable(str(error)).split())[:200]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _printable(text: str) -> str:
-    """Text from outside ends up on terminals, which obey control characters."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -54,6 +54,8 @@ BUY = Order(
     last_sent_at=NOW,
 )
 
+PAGE = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
+
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
@@ -110,6 +112,14 @@ def test_definite_refusals(broker: Broker, change: dict[str, Decimal], words: st
         ("post.status", {"code": 500, "after_accept": False}, False),
         ("post.status", {"code": 502, "body": "<html>bad gateway</html>", "after_accept": False}, False),
         ("post.status", {"code": 429, "after_accept": False}, False),
+        ("post.status", {"code": 403, "body": PAGE, "after_accept": True}, True),
+        ("post.status", {"code": 422, "body": PAGE, "after_accept": True}, True),
+        ("post.status", {"code": 404, "body": "Not Found", "after_accept": True}, True),
+        ("post.status", {"code": 400, "body": "", "after_accept": True}, True),
+        ("post.status", {"code": 403, "body": '{"message": "Forbidden"}', "after_accept": True}, True),
+        ("post.status", {"code": 403, "body": '{"code": 1020, "message": "no"}', "after_accept": True}, True),
+        ("post.status", {"code": 403, "body": '{"code": 50010000, "message": "?"}'}, False),
+        ("post.status", {"code": 401, "body": '{"code": 40110000}'}, False),
         ("post.body", {"kind": "garbage"}, True),
         ("post.body", {"kind": "empty"}, True),
     ],
@@ -117,7 +127,7 @@ def test_definite_refusals(broker: Broker, change: dict[str, Decimal], words: st
 def test_everything_unclear_is_unknown_and_sent_once(
     broker: Broker, exchange: ExchangeProcess, fault: str, args: dict[str, Any], exists: bool
 ) -> None:
-    """F01: no retry by the library, no guess."""
+    """F01: no retry by the library, no guess; a gateway's no is not the exchange's."""
     exchange.fault(fault, **args)
     assert isinstance(broker.submit(BUY), Unknown)
     posts = [entry for entry in exchange.journal("request") if entry["method"] == "POST"]
@@ -194,3 +204,10 @@ def test_closed_orders_are_listed_page_by_page(broker: Broker, exchange: Exchang
     later = datetime.now(UTC) + timedelta(minutes=1)
     assert [each.client_order_id for each in broker.closed_orders(NOW, later)] == names
     assert broker.closed_orders(NOW, NOW + timedelta(seconds=1)) == []
+
+
+def test_a_gateway_s_page_says_nothing_of_the_keys(broker: Broker, exchange: ExchangeProcess) -> None:
+    exchange.fault("get.error", count=1, code=403)  # an empty page
+    with pytest.raises(ExchangeUnavailable) as page:
+        broker.account()
+    assert not isinstance(page.value, RequestRefused)

@@ -25,7 +25,7 @@ TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 
 PURE = (
     *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire", "tripwire", "new_order"),
-    *("invariants", "locks", "fuse"),
+    *("invariants", "locks", "fuse", "answers"),
     *("reporting", "operator/ladder", "records", "incidents", "digest"),
 )
 IMPURE_STDLIB = {

@@ -3,6 +3,7 @@
 from proof.bite.fault import Fault
 
 BROKER = "dca/broker.py"
+ANSWERS = "dca/answers.py"
 FEED = "dca/feed.py"
 OF_BROKER = "tests/test_broker.py"
 OF_FEED = "tests/test_feed.py"
@@ -74,13 +75,35 @@ FAULTS = (
         "            return Unknown(reason=_short(error))\n",
         new="        except (RateLimited, *_UNCLEAR) as error:\n"
         "            return DefiniteReject(code=0, message=_short(error))\n",
+        more=(("    Execution,\n", "    DefiniteReject,\n    Execution,\n"),),
         costs="an order that was taken is placed again",
+        tests=(f"{OF_BROKER}::test_everything_unclear_is_unknown_and_sent_once",),
+    ),
+    Fault(
+        name="a-gateway-s-page-is-a-no",
+        number="F01",
+        file=ANSWERS,
+        old="    if own is None:\n        beginning",
+        new="    if own is None and status in REFUSALS:\n"
+        "        return DefiniteReject(code=status, message=printable(body)[:_LONGEST_MESSAGE])\n"
+        "    if own is None:\n        beginning",
+        costs="what a gateway says of an order that the exchange took counts as its no: bought again",
+        tests=(f"{OF_BROKER}::test_everything_unclear_is_unknown_and_sent_once",),
+        also=("prove", "sweep"),
+    ),
+    Fault(
+        name="any-code-is-a-no",
+        number="F01",
+        file=ANSWERS,
+        old="    if status in REFUSALS and code // _PER_STATUS in REFUSALS:\n",
+        new="    if status in REFUSALS:\n",
+        costs="what a gateway says in JSON counts as the exchange's no: bought again",
         tests=(f"{OF_BROKER}::test_everything_unclear_is_unknown_and_sent_once",),
     ),
     Fault(
         name="a-gateway-s-error-is-a-no",
         number="F01",
-        file=BROKER,
+        file=ANSWERS,
         old='    return Unknown(reason=f"{status} {message}")\n',
         new="    return DefiniteReject(code=code or status, message=message)\n",
         costs="an order that was taken is placed again",
@@ -89,7 +112,7 @@ FAULTS = (
     Fault(
         name="a-used-id-is-a-no",
         number="F21",
-        file=BROKER,
+        file=ANSWERS,
         old="        return Duplicate()\n",
         new="        return DefiniteReject(code=code, message=message)\n",
         costs="the order that arrived at the first try is placed again under another id",
@@ -108,9 +131,14 @@ FAULTS = (
         name="any-404-is-not-found",
         number="F20",
         file=BROKER,
-        old="            if isinstance(cause, APIError) and error.status == 404 and "
-        "_code_of(cause)[0] == _NOT_FOUND:\n",
-        new="            if isinstance(cause, APIError) and error.status == 404:\n",
+        old="            if error.status == 404 and own is not None and own[0] == answers.NOT_FOUND:\n",
+        new="            if error.status == 404:\n",
+        more=(
+            (
+                "            if status in answers.REFUSALS and answers.own_words(str(error)) is not None:\n",
+                "            if status in answers.REFUSALS:\n",
+            ),
+        ),
         costs="a gateway that knows no such page gives up living orders",
         tests=(
             "tests/proof/test_bitten_outside.py::test_F20_a_gateway_that_knows_no_such_page_denies_nothing",
@@ -120,10 +148,9 @@ FAULTS = (
         name="failed-read-is-not-found",
         number="F03",
         file=BROKER,
-        old="        except RequestRefused as error:\n            cause = error.__cause__\n",
+        old="        except RequestRefused as error:\n",
         new="        except ExchangeUnavailable as error:\n"
-        "            if not isinstance(error, RequestRefused):\n                return None\n"
-        "            cause = error.__cause__\n",
+        "            if not isinstance(error, RequestRefused):\n                return None\n",
         costs="an outage is taken for an account without coins and orders",
         tests=("tests/test_broker.py::test_F03_a_failed_read_raises",),
     ),

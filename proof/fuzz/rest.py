@@ -136,6 +136,9 @@ def _judge_submit(found: SubmitOutcome, answer: Answer) -> None:
             sane.booked([BUY], samples.BUYING, snapshot)
         case DefiniteReject(code=code, message=message):
             promise(answer.status in SURE, f"{answer.status} was taken for a no")
+            body = _parsed(answer)
+            own = isinstance(body, dict) and isinstance(body.get("message"), str)
+            promise(own and code // 100_000 in SURE, f"a no that is not the exchange's own: {body!r:.80}")
             sane.message(f"{code} {message}")
         case Duplicate():
             promise(answer.status == 422, f"{answer.status} was taken for a duplicate")

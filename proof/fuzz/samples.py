@@ -198,4 +198,6 @@ ERRORS: tuple[Json, ...] = (
     {"code": 42210000, "message": "limit price increment"},
     {"code": 42910000, "message": "rate limit exceeded"},
     {"message": "forbidden."},
+    {"code": 1020, "message": "Access denied"},
+    {"error": {"code": 403, "status": "PERMISSION_DENIED"}},
 )

@@ -1,19 +1,19 @@
 """The paper exchange's engine as the processes see it: in Alpaca's JSON, through dca.wire, with answers that
 get lost, come late, or are wrong."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from dca import wire
+from dca import answers, wire
 from dca.errors import ExchangeUnavailable, RequestRefused
 from dca.model import (
     ZERO,
     Accepted,
     Account,
     DefiniteReject,
-    Duplicate,
     Execution,
     Order,
     Position,
@@ -36,9 +36,13 @@ from proof.simulation.weather import Weather
 R = TypeVar("R")
 
 TIMEOUT_SECONDS = 10.0
-REFUSALS = frozenset({400, 401, 403, 404, 422})
+GATEWAY_PAGE = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
+"""What some gateway before the exchange says of a request that it has passed on."""
 READ_FAULTS = ("drop_before", "timeout", "garbage", "refused")
-SUBMIT_FAULTS = ("drop_before", "accept_then_drop", "timeout", "timeout_after", "late", "garbage", "reject")
+SUBMIT_FAULTS = (
+    *("drop_before", "accept_then_drop", "timeout", "timeout_after", "late", "garbage", "reject"),
+    "gateway_page",
+)
 CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
 OUTAGE = "rest.down"
 ORDERS_OF_A_PAGE, FILLS_OF_A_PAGE = 500, 100
@@ -183,18 +187,15 @@ class SimBroker:
         if fault in {"accept_then_drop", "timeout_after", "garbage"}:
             return self._lost("timeout" if fault == "timeout_after" else fault)
         self._end("submit")
-        return outcome
+        return answers.outcome(403, GATEWAY_PAGE) if fault == "gateway_page" else outcome
 
     def _taken(self, order: Order, request: dict[str, Any]) -> SubmitOutcome:
         exchange = self._exchange
         try:
             taken = exchange.take_order(order, request=request)
         except Refused as error:
-            if error.status == 422 and "unique" in error.message:
-                return Duplicate()
-            if error.status in REFUSALS:
-                return DefiniteReject(code=error.code or error.status, message=error.message)
-            return Unknown(reason=f"{error.status} {error.message}")
+            body = json.dumps({"code": error.code, "message": error.message})
+            return answers.outcome(error.status, body)
         slow = self._weather.take("get.not_found")
         if slow is not None:
             exchange.hidden_until[taken.client_order_id] = exchange.hub.seconds + float(slow["seconds"])

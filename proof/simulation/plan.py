@@ -86,6 +86,7 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "submit.garbage": (2, True, _nothing),
     "submit.then_outage": (5, True, _seconds(20, 70)),
     "submit.reject": (3, True, _count(3)),
+    "submit.gateway_page": (3, True, _count(2)),
     "cancel.drop_before": (3, False, _count(2)),
     "cancel.accept_then_drop": (3, False, _count(2)),
     "cancel.timeout": (3, False, _nothing),

@@ -30,7 +30,7 @@ def _quiet() -> None:
 
 
 def test_a_seed_is_a_run() -> None:
-    steps = draw(11, SYMBOLS)[:6]
+    steps = draw(11, ["BTC/USD"])[:6]  # a pair that both seeds trade
     first, second = run_seed(11, steps), run_seed(11, steps)
     assert first.lines == second.lines and len(first.lines) > 20
     assert (first.cycles, first.orders, first.virtual_seconds) == (
