@@ -24,6 +24,7 @@ from demo.strategy_values import (
 )
 from demo.view import Fact, View
 from launcher.output import ROOT
+from recordings.values import BadFile
 
 POLL_SECONDS = 0.2
 CAP_SECONDS = 160.0
@@ -51,10 +52,15 @@ def plan(options: Options) -> Plan:
         return Plan(values=Values(), speed=None, lasts_seconds=None)
     try:
         recording = measure(options.replay)
-    except ValueError as error:
+    except BadFile as error:
         raise DemoProblem(str(error)) from error
     speed = options.speed or speed_for(recording)
-    return Plan(values=values_for(recording, speed), speed=speed, lasts_seconds=recording.seconds / speed)
+    return Plan(
+        values=values_for(recording, speed),
+        speed=speed,
+        lasts_seconds=recording.seconds / speed,
+        recording=recording.what,
+    )
 
 
 def wishes(options: Options) -> Wishes:
@@ -126,6 +132,7 @@ class Run:
         facts = {
             "assets": ", ".join(self._options.assets),
             "prices": self._prices(),
+            **({"recording": stage.plan.recording} if stage.plan.recording else {}),
             **_strategy(stage.plan.values),
             "ends": waiting.goal(self._wishes, self._most_seconds, replay=self._options.replay is not None),
             "logs": f"{_short(stage.folder)}/ (the bot's: logs/main_app.log)",

@@ -37,11 +37,13 @@ _KEPT = "keep-database"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is traded, with which values; of a replay, at which speed and how long it then lasts."""
+    """What is traded, with which values; of a replay, at which speed, how long it then lasts, and what its
+    file was taken for."""
 
     values: Values
     speed: float | None
     lasts_seconds: float | None
+    recording: str = ""
 
 
 class Stage:

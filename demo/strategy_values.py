@@ -7,22 +7,20 @@ must last LEAST_SECONDS. Where that leaves less movement, the percentages shrink
 0.5 % that a round trip costs in fees: such a run says so, and completes its cycles at a loss.
 """
 
-import csv
-import gzip
 import itertools
-import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import IO
+
+from recordings.recording import Recording
+from recordings.values import BadFile, Bar, BestQuote, Book, Moment, Trade
 
 MOVE_PERCENT = 0.8
 LEAST_SECONDS = 110.0
 FASTEST = 30_000.0
 SAMPLES = 2_000
+LEAST_POINTS = 3
 _MEAN_TO_STANDARD_DEVIATION = math.sqrt(math.pi / 2)
 ROUND_TRIP_FEES_PERCENT = Decimal("0.5")
 
@@ -41,64 +39,52 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """What was measured in a file: its market seconds, and its movement in percent per root second."""
+class Measured:
+    """What was measured in a recording: its market seconds, and its movement in percent per root second.
+    `what` says what the file was taken for, and what of it was left out."""
 
     seconds: float
     move_percent: float
+    what: str = ""
 
 
-def measure(path: Path) -> Recording:
-    """Measure a recording of bars, quotes or books: by the mean size of its moves over some thousandth of
-    its length, which neither a crash nor the flicker of single prices distorts much.
+def measure(path: Path) -> Measured:
+    """Measure a recording: by the mean size of its moves over some thousandth of its length, which neither a
+    crash nor the flicker of single prices distorts much.
 
     Raises:
-        ValueError: if it is none of them, with the file's name.
+        BadFile: it is none, with the file's name.
     """
-    try:
-        points = list(_points(path))
-    except (OSError, KeyError, IndexError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is no recording of bars, quotes or books: {error}") from error
-    if len(points) < 3:
-        raise ValueError(f"{path} holds {len(points)} prices; that is no recording")
+    recording = Recording(path)
+    points = [(moment.at.timestamp(), _price(moment)) for moment in recording.moments()]
+    if len(points) < LEAST_POINTS:
+        raise BadFile(f"{path}: holds {len(points)} usable prices, too few to play; {recording.left_out}")
     sample = points[:: max(1, len(points) // SAMPLES)]
     span = max(1.0, points[-1][0] - points[0][0])
     moves = [abs(math.log(later[1] / earlier[1])) for earlier, later in itertools.pairwise(sample)]
     mean = sum(moves) / len(moves) * _MEAN_TO_STANDARD_DEVIATION
-    return Recording(seconds=span, move_percent=100 * mean / math.sqrt(span / len(moves)))
+    return Measured(
+        seconds=span,
+        move_percent=100 * mean / math.sqrt(span / len(moves)),
+        what=f"{recording}: {len(points):,} lines; {recording.left_out}",
+    )
 
 
-def _points(path: Path) -> Iterator[tuple[float, float]]:
-    """Moments (in seconds) and prices."""
-    with _open(path) as file:
-        first = file.readline()
-        file.seek(0)
-        if first.startswith("{"):
-            for line in file:
-                book = json.loads(line)
-                yield _seconds(book["ts"]), float(book["bids"][0][0])
-            return
-        for row in csv.DictReader(file):
-            yield _seconds(row.get("timestamp") or row["ts"]), float(row.get("close") or row["bid"])
+def _price(moment: Moment) -> float:
+    match moment:
+        case Bar(close=price) | Trade(price=price) | BestQuote(bid=price):
+            return float(price)
+        case Book(bids=bids):
+            return float(bids[0][0])
 
 
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def speed_for(recording: Recording) -> float:
+def speed_for(recording: Measured) -> float:
     """Market seconds per second: the rule above."""
     wanted = (MOVE_PERCENT / max(recording.move_percent, 1e-6)) ** 2
     return max(1.0, round(min(wanted, FASTEST, recording.seconds / LEAST_SECONDS), 1))
 
 
-def values_for(recording: Recording, speed: float) -> Values:
+def values_for(recording: Measured, speed: float) -> Values:
     """Percentages that fit the movement per real second at this speed."""
     per_second = recording.move_percent * math.sqrt(speed)
 

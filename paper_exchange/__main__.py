@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paper_exchange.replay import BadFile
 from paper_exchange.server import Options, Server
+from paper_exchange.site import Site
 
 HELP = """\
 A paper exchange for crypto is running on this machine.
@@ -48,7 +49,7 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
     parser.add_argument("--market", choices=("walk", "still", "replay"), default="walk")
     parser.add_argument("--volatility", type=float, default=0.02, help="percent per square root of a second")
     parser.add_argument("--ticks-per-second", type=float, default=4.0)
-    parser.add_argument("--replay", type=Path, help="a file of bars, quotes or books to play")
+    parser.add_argument("--replay", type=Path, help="a recording to play (docs/recordings.md)")
     parser.add_argument("--symbol", default="BTC/USD", help="the pair that the file is of")
     parser.add_argument("--speed", type=float, default=60.0, help="market seconds per second")
     parser.add_argument("--paused", action="store_true", help="wait for the admin's /market/start")
@@ -70,7 +71,7 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
             volatility_percent=given.volatility,
             ticks_per_second=given.ticks_per_second,
             replay=given.replay,
-            symbol=given.symbol,
+            symbol=given.symbol.upper(),
             speed=given.speed,
             paused=given.paused,
             fee_delay_seconds=given.fee_delay,
@@ -82,10 +83,15 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
     )
 
 
+def _say(line: str) -> None:
+    print(f"exchange: {line}", file=sys.stderr, flush=True)
+
+
 async def serve(options: Options, as_json: bool) -> None:
-    server = Server(options)
-    await server.open()
-    print(json.dumps(server.urls) if as_json else HELP.format(**server.urls), flush=True)
+    server = Server(options, tell=_say)
+    site = Site(server)
+    await site.open()
+    print(json.dumps(site.urls) if as_json else HELP.format(**site.urls), flush=True)
     running = asyncio.create_task(server.run())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -106,7 +112,7 @@ def main() -> int:
     except BadFile as error:
         print(f"exchange: {error}", file=sys.stderr)
         return 2
-    except (OSError, KeyError) as error:
+    except OSError as error:
         print(f"exchange: cannot start: {error}", file=sys.stderr)
         return 1
     return 0

@@ -2,16 +2,14 @@
 
 import json
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from paper_exchange import views, wire
 from paper_exchange.rest import refusal
+from paper_exchange.server import Server
 from paper_exchange.values import Refused, plain
-
-if TYPE_CHECKING:
-    from paper_exchange.server import Server
 
 Json = dict[str, Any]
 
@@ -23,7 +21,7 @@ def _bad(text: str) -> web.Response:
 class Admin:
     """Paths below the admin URL, whose last part is a random word: knowing it is the permission."""
 
-    def __init__(self, server: "Server") -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self._engine = server.engine
 

@@ -28,6 +28,7 @@ _COINS = (
     ("YFI", "Yearn Finance", "5200"),
 )
 _BTC_ID = "276e2673-764b-4ab6-a611-caf665ca6340"
+LEAST_PRICE = 100 * STEP
 
 
 def all_pairs(least: int = 0) -> dict[str, Pair]:
@@ -41,6 +42,23 @@ def all_pairs(least: int = 0) -> dict[str, Pair]:
         follow_price(pair, pair.start_price)
         pairs[symbol] = pair
     return pairs
+
+
+def made_up(symbol: str, price: Decimal) -> Pair:
+    """A pair that Alpaca does not list, with rules like those of a listed one at this price.
+
+    Raises:
+        ValueError: it is no pair, or its price has too few digits in steps of 1e-9 to move in.
+    """
+    coin, _, quote_coin = symbol.partition("/")
+    if not (coin.isalnum() and quote_coin.isalnum() and symbol.isascii() and symbol == symbol.upper()):
+        raise ValueError(f"a pair is written like BTC/USD, not {symbol!r}")
+    if price < LEAST_PRICE:
+        raise ValueError(f"{symbol} at {price:f} is below {LEAST_PRICE:f}: prices move in steps of {STEP:f}")
+    asset_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{symbol}.asset"))
+    pair = Pair(symbol=symbol, name=f"{coin} / {quote_coin} (made up)", id=asset_id, start_price=price)
+    follow_price(pair, price)
+    return pair
 
 
 def follow_price(pair: Pair, price: Decimal) -> None:

@@ -4,20 +4,18 @@ import asyncio
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
-from paper_exchange.admin import Admin
-from paper_exchange.data import MarketDataRest, MarketHistory
+from paper_exchange.data import MarketHistory
 from paper_exchange.engine import Engine
 from paper_exchange.market import Walk
-from paper_exchange.replay import Point, Recording
-from paper_exchange.rest import Dropped, Handler, Trading, refusal
+from paper_exchange.pairs import made_up
+from paper_exchange.replay import BadFile, Point, Recording
 from paper_exchange.streams import (
     MarketData,
     TradeUpdates,
@@ -27,11 +25,10 @@ from paper_exchange.streams import (
     spoiled,
     trade_message,
 )
-from paper_exchange.values import Quote, Refused
+from paper_exchange.values import STEP, Quote, plain
 
 Json = dict[str, Any]
 _BATCH_SECONDS = 0.005
-_HOSTS = {"127.0.0.1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +51,8 @@ class Options:
     pairs: int = 0
 
 
-@web.middleware
-async def no_browsers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page from elsewhere reaches this machine's ports as well: under a name of its own that it has pointed
-    here (Host), or across origins (Origin). Programs send neither."""
-    host = request.headers.get("Host", "").rpartition(":")
-    if "Origin" in request.headers or (host[0] or host[2]) not in _HOSTS:
-        return web.Response(status=403, text="Not for browsers: http://127.0.0.1 without an Origin only")
-    return await handler(request)
+def _nobody(line: str) -> None:
+    """Told to nobody."""
 
 
 def utc_now() -> datetime:
@@ -69,12 +60,13 @@ def utc_now() -> datetime:
 
 
 class Server:
-    """Runs until canceled. `urls` says where."""
+    """The exchange at work: its engine, prices and streams in time. `tell` hears what a person should know, a
+    line each."""
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
+    def __init__(self, options: Options, tell: Callable[[str], None] = _nobody) -> None:
+        self.options = options
+        self._tell = tell
         self.keys = ("PK" + secrets.token_hex(9).upper(), secrets.token_urlsafe(30))
-        self._token = secrets.token_urlsafe(12)
         self.engine = Engine(
             seed=options.seed,
             now=utc_now(),
@@ -86,8 +78,7 @@ class Server:
         volatility = options.volatility_percent if options.market == "walk" else 0.0
         self.recording: Recording | None = None
         if options.replay is not None:
-            step = self.engine.pairs[options.symbol].price_increment
-            self.recording = Recording(options.replay, step)
+            self.recording = self._recording(options.replay, options.symbol)
         self.walk = Walk(self.engine, seed=options.seed, volatility_percent=volatility)
         self.history = MarketHistory()
         self.updates = TradeUpdates(self.engine, self.keys)
@@ -97,98 +88,32 @@ class Server:
             self.started.set()
         self._wake = asyncio.Event()
         self._outbox: deque[Json] = deque()
-        self._requests: deque[float] = deque()
         self.requests_taken = 0
         self._replayed = {"done": False, "points_played": 0, "bars_played": 0, "market_time": None}
         self.engine.on_update = self._outbox.append
         self._trades_told = 0
         self.quotes_published = 0
-        self.urls: dict[str, str] = {}
 
-    # ---- sockets -----------------------------------------------------------------------------------
+    def _recording(self, path: Path, symbol: str) -> Recording:
+        """The file to play, as a pair that may have to be made up for it.
 
-    async def open(self) -> None:
-        """Listen; afterwards `urls` holds."""
-        main = web.Application(middlewares=[no_browsers, self._guard])
-        main.add_routes(Trading(self.engine, self.wake).routes())
-        main.add_routes(MarketDataRest(self.engine, self.history).routes())
-        main.add_routes([web.get("/stream", self.updates.handle)])
-        main.add_routes([web.get("/v1beta3/crypto/us", self.market_data.handle)])
-        port = await _listen(main, self._options.port)
-        admin = web.Application(middlewares=[no_browsers])
-        admin.add_routes(Admin(self).routes(self._token))
-        admin_port = await _listen(admin, 0)
-        host = f"127.0.0.1:{port}"
-        self.urls = {
-            "trading": f"http://{host}",
-            "data": f"http://{host}",
-            "trading_stream": f"ws://{host}/stream",
-            "data_stream": f"ws://{host}/v1beta3/crypto/us",
-            "admin": f"http://127.0.0.1:{admin_port}/{self._token}",
-            "key_id": self.keys[0],
-            "secret_key": self.keys[1],
-        }
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Keys, rate limit and faults of reading, before any path; Alpaca's error bodies after."""
-        self.engine.advance(utc_now())
-        if request.path in ("/stream", "/v1beta3/crypto/us"):
-            return await handler(request)
-        try:
-            self._check_keys(request)
-            headers = self._count_request()
-            response = self._fault_of_reading(request) or await handler(request)
-            if not response.prepared:
-                response.headers.update(headers)
-            return response
-        except Refused as error:
-            return refusal(error)
-        except Dropped:
-            if request.transport is not None:
-                request.transport.abort()
-            raise
-        except web.HTTPNotFound:
-            if request.path.startswith("//"):  # a base URL that ended with a slash
-                return await self._resolve_again(request)
-            return web.Response(status=404, text="Not Found")
-
-    async def _resolve_again(self, request: web.Request) -> web.StreamResponse:
-        again = request.clone(rel_url=request.raw_path[1:])
-        match = await request.app.router.resolve(again)
-        match.add_app(request.app)
-        again._match_info = match
-        return await self._guard(again, match.handler)
-
-    def _check_keys(self, request: web.Request) -> None:
-        if request.path.startswith("/v1beta3"):
-            return
-        given = (request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY"))
-        if given != self.keys or self.engine.account.revoked:
-            raise Refused(401, 40110000, "request is not authorized")
-
-    def _count_request(self) -> dict[str, str]:
-        """Alpaca's limit is per minute and key; the headers say how much is left (alpaca.md 2.7)."""
-        now = time.monotonic()
-        while self._requests and now - self._requests[0] > 60:
-            self._requests.popleft()
-        limit = self._options.rate_limit_per_minute
-        if (limit and len(self._requests) >= limit) or self.engine.faults.take("rate_limit") is not None:
-            raise Refused(429, 42910000, "rate limit exceeded")
-        self._requests.append(now)
-        self.requests_taken += 1
-        reset = int(time.time()) + 60
-        return {
-            "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Remaining": str(max(0, limit - len(self._requests))),
-            "X-RateLimit-Reset": str(reset),
-        }
-
-    def _fault_of_reading(self, request: web.Request) -> web.Response | None:
-        fault = self.engine.faults.take("get.error") if request.method == "GET" else None
-        if fault is None:
-            return None
-        return web.Response(status=int(fault.args.get("code", 500)), text="")
+        Raises:
+            BadFile: it cannot be played as this pair.
+        """
+        recording = Recording(path, STEP)
+        self._tell(f"{path.name}: {recording}")
+        if symbol not in self.engine.pairs:
+            try:
+                pair = made_up(symbol, next(recording.points()).bid)
+            except ValueError as error:
+                raise BadFile(f"{path}: {error}") from error
+            self.engine.pairs[symbol] = pair
+            self.engine.write("made_up_pair", symbol=symbol, price=plain(pair.start_price))
+            self._tell(
+                f"{symbol} is not among the pairs: its rules are made up from its price "
+                f"(smallest order {plain(pair.min_order_size)}, steps of {plain(pair.price_increment)})"
+            )
+        return recording
 
     def begin_fault(self, name: str, args: Json) -> None:
         """Faults that befall a connection that is open already."""
@@ -244,7 +169,7 @@ class Server:
             await self.updates.publish(self._outbox.popleft())
 
     async def _walk(self) -> None:
-        pause = 1 / self._options.ticks_per_second
+        pause = 1 / self.options.ticks_per_second
         while True:
             await asyncio.sleep(pause)
             self.engine.advance(utc_now())
@@ -293,22 +218,23 @@ class Server:
         batch: list[Quote] = []
         for point in self.recording.points():
             market_seconds += point.seconds
-            ahead = market_seconds / self._options.speed - (time.monotonic() - begun)
+            ahead = market_seconds / self.options.speed - (time.monotonic() - begun)
             if ahead > 0 or len(batch) >= 50:
                 await self._publish_batch(batch)
                 await asyncio.sleep(max(0.0, ahead))
             batch.append(self._play(point))
         await self._publish_batch(batch)
         self._replayed["done"] = True
+        self._tell(f"the recording has ended: {self.recording.left_out}")
         while True:
             await asyncio.sleep(1)
-            quote = self.engine.quotes[self._options.symbol]
+            quote = self.engine.quotes[self.options.symbol]
             self.walk.set_quote(quote.symbol, quote.bid, quote.ask)
             await self._publish_quotes([self.engine.quotes[quote.symbol]])
 
     def _play(self, point: Point) -> Quote:
         now = utc_now()
-        quote = Quote(symbol=self._options.symbol, bid=point.bid, ask=point.ask, at=now)
+        quote = Quote(symbol=self.options.symbol, bid=point.bid, ask=point.ask, at=now)
         self.engine.advance(now)
         self.engine.set_quote(quote)
         self._replayed["points_played"] += 1  # type: ignore[operator]
@@ -321,12 +247,3 @@ class Server:
             await self._publish_quotes(list(batch))
             batch.clear()
         await self._flush()
-
-
-async def _listen(app: web.Application, port: int) -> int:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    sockets = site._server.sockets  # type: ignore[union-attr]
-    return int(sockets[0].getsockname()[1])

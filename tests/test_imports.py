@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("dca", "paper_exchange", "demo", "launcher", "integration", "proof", "bench")
+PACKAGES = ("dca", "paper_exchange", "demo", "launcher", "integration", "proof", "bench", "recordings")
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
 
 SOURCES = sorted(
@@ -167,6 +167,12 @@ def test_what_judges_the_demo_shares_nothing_with_the_bot() -> None:
     for file in SOURCES:
         if file.is_relative_to(ROOT / "demo"):
             assert not tops(file) & {"dca", "paper_exchange", "tests"}, shown(file)
+
+
+def test_recordings_stand_alone() -> None:
+    for file in SOURCES:
+        if file.is_relative_to(ROOT / "recordings"):
+            assert tops(file) <= {"recordings", *sys.stdlib_module_names}, shown(file)
 
 
 def test_the_integration_test_stands_outside_the_bot() -> None:

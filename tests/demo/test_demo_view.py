@@ -16,8 +16,9 @@ from demo.numbers import coins, money, price
 from demo.options import parse
 from demo.report import table, wrapped
 from demo.rows import Row
-from demo.strategy_values import Recording, measure, speed_for, values_for
+from demo.strategy_values import Measured, measure, speed_for, values_for
 from demo.view import Fact, View
+from recordings.values import BadFile
 from tests.demo.good_book import START, Book, at
 
 NOW = START + timedelta(seconds=60)
@@ -285,14 +286,14 @@ def test_a_recording_is_measured_by_its_movement(tmp_path: Path) -> None:
 def test_a_file_that_is_no_recording_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("hello\nworld\n")
-    with pytest.raises(ValueError, match=r"x\.csv is no recording"):
+    with pytest.raises(BadFile, match=r"x\.csv: not recognized"):
         measure(path)
 
 
 def test_the_speed_follows_from_the_movement_and_the_length() -> None:
-    month = Recording(seconds=30 * 86_400, move_percent=0.011)
+    month = Measured(seconds=30 * 86_400, move_percent=0.011)
     assert speed_for(month) == pytest.approx(5289.3)
-    minutes = Recording(seconds=660, move_percent=0.011)
+    minutes = Measured(seconds=660, move_percent=0.011)
     assert speed_for(minutes) == 6
     assert values_for(month, 10_000).take_profit_percent == Decimal("1.10")
     assert values_for(minutes, 6).take_profit_percent == Decimal("0.03")

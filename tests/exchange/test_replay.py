@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from paper_exchange.replay import BadFile, Recording
+from paper_exchange.server import Options, Server
 
 STEP = Decimal("0.000000001")
 HEAD = "timestamp,open,high,low,close,volume\n"
@@ -89,11 +90,38 @@ def test_quotes_and_books(tmp_path: Path) -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason="no recorded market data beside the project (DCA_DATA_DIR)")
 def test_every_recorded_file_can_be_read() -> None:
     for path in sorted(DATA.glob("*.gz")):
-        if "_trades_" in path.name:
-            continue
         recording = Recording(path, STEP)
         for count, point in enumerate(recording.points()):
             assert 0 < point.bid <= point.ask
             if count > 2000:
                 break
         assert recording.skipped == 0, path.name
+
+
+@pytest.fixture
+def unlisted(tmp_path: Path) -> Path:
+    return bars(
+        tmp_path, *(f"2026-01-01T00:0{n}:00Z,0.0000004,0.0000005,0.0000003,0.0000004,1" for n in range(9))
+    )
+
+
+def test_a_pair_that_is_not_listed_gets_rules_from_its_price(unlisted: Path) -> None:
+    told: list[str] = []
+    server = Server(Options(replay=unlisted, symbol="BTT/USD"), tell=told.append)
+    pair = server.engine.pairs["BTT/USD"]
+    assert Decimal("0.9") < pair.min_order_size * Decimal("0.0000004") < Decimal("1.1")
+    assert told[0] == "bars.csv.gz: bars of 1 minute"
+    assert told[1].startswith("BTT/USD is not among the pairs: its rules are made up from its price")
+    assert server.engine.quotes["BTT/USD"].is_sane
+
+
+@pytest.mark.parametrize("symbol", ["BTTUSD", "/USD", "BTT/", "BT T/USD", "btt/USD", ""])
+def test_what_is_no_pair_is_told(unlisted: Path, symbol: str) -> None:
+    with pytest.raises(BadFile, match="a pair is written like BTC/USD"):
+        Server(Options(replay=unlisted, symbol=symbol))
+
+
+def test_a_price_too_small_for_the_steps_is_told(tmp_path: Path) -> None:
+    path = bars(tmp_path, "2026-01-01T00:00:00Z,1e-9,1e-9,1e-9,1e-9,1")
+    with pytest.raises(BadFile, match="steps"):
+        Server(Options(replay=path, symbol="XYZ/USD"))

@@ -17,10 +17,12 @@ from dca.errors import SettingsProblem
 from dca.model import CycleStatus, Mode, OrderState, Side
 from dca.settings import DatabaseSettings
 from dca.store_rows import outward
-from paper_exchange.replay import LONGEST_LINE, MOST_BAD_LINES, BadFile, Recording
+from paper_exchange.replay import BadFile, Recording
 from proof.fuzz.environment import GOOD, MAIL
 from proof.fuzz.rows import ACKED_SELL
 from proof.fuzz.samples import ASSET, BOUGHT, HOLDING, NOW, RULES, SELLING, WATCHING
+from recordings.recording import MOST_BAD_LINES
+from recordings.source import LONGEST_LINE
 from tests.rig import Rig
 
 # ---- rows edited by hand -----------------------------------------------------------------------------------
