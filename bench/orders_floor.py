@@ -28,7 +28,7 @@ from websockets.asyncio.client import connect
 
 from bench.orders_seed import AMOUNT, DEVIATION_PERCENT, MIN_ORDER_SIZE, QTY_INCREMENT
 from dca.model import Asset, Control, Cycle, Order
-from dca.store import _SESSION
+from dca.store_connections import SESSION
 from dca.store_rows import columns
 
 _STEP = 1 - float(DEVIATION_PERCENT) / 100
@@ -97,7 +97,7 @@ class Floor:
             autocommit=True,
         )
         self._cursor: Any = self._connection.cursor()
-        for statement in _SESSION:
+        for statement in SESSION:
             self._cursor.execute(statement)
         self._pairs = {pair.symbol: pair for pair in self._read_pairs()}
 

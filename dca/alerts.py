@@ -16,11 +16,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
 
+from dca import addresses
 from dca.letters import DEADLINE_SECONDS, Letter
 from dca.settings import EmailSettings, is_loopback
 
 TLS_PORT = 465
 LONGEST_ERROR = 160
+SILENT_SECONDS = 3.0
+"""One address of several that took a connection and says nothing for so long is left for the next one."""
 
 
 @dataclass(slots=True)
@@ -90,13 +93,42 @@ class _Line(smtplib.SMTP):
 
     # What smtplib calls to connect; SMTP_SSL does the same.
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        wire = socket.create_connection((host, port), timeout)
+        self._host = host  # what the certificate is compared with, here and by starttls()
+        *others, last = addresses.of(host, port)
+        while others:
+            wire = self._connected([*others, last], timeout)
+            address = addresses.peer(wire)
+            try:
+                return self._speaking(wire)
+            except TimeoutError:
+                wire.close()
+                addresses.was_silent(address)
+            *others, last = (each for each in [*others, last] if each != address)
+        wire = self._connected([last], timeout)
+        return self.trust.wrap_socket(wire, server_hostname=host) if self.starts_with_tls else wire
+
+    def _connected(self, found: Sequence[addresses.Address], timeout: float) -> socket.socket:
+        wire = addresses.connect_to_one(found, timeout)
         self._wire = wire.dup()
         if self._is_cut:  # the name took too long to look up
             wire.close()
             raise TimeoutError
-        self._host = host  # what the certificate is compared with, here and by starttls()
-        return self.trust.wrap_socket(wire, server_hostname=host) if self.starts_with_tls else wire
+        return wire
+
+    def _speaking(self, wire: socket.socket) -> socket.socket:
+        """A connection whose server has said something: its part of TLS, or its greeting.
+
+        Raises:
+            TimeoutError: it took the connection and is silent; there are other addresses to be tried.
+        """
+        timeout = wire.gettimeout()
+        wire.settimeout(SILENT_SECONDS)
+        if self.starts_with_tls:
+            wire = self.trust.wrap_socket(wire, server_hostname=self._host)
+        else:
+            wire.recv(1, socket.MSG_PEEK)
+        wire.settimeout(timeout)
+        return wire
 
     def cut(self) -> None:
         """End it: whoever waits for the server gets an error at once."""

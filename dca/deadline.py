@@ -1,19 +1,23 @@
-"""urllib3's connections, with one time limit for a whole answer.
+"""urllib3's connections: to whichever of a server's addresses answers, with one time limit for an answer.
 
 urllib3 and requests count the read time limit anew for every piece that arrives: a server that sends a byte
-now and then is listened to for ever (F15).
+now and then is listened to for ever (F15). And they wait for each address of a name in turn (addresses.py).
 """
 
 import http.client
 import io
 import socket
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.response import HTTPResponse
+
+from dca import addresses
 
 
 class _Raw(Protocol):
@@ -56,14 +60,48 @@ class _Answer(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     """Takes its read time limit for that of the whole answer."""
 
+    _addresses: Sequence[addresses.Address] = ()
+    _address: addresses.Address | None = None
+
+    def _new_conn(self) -> socket.socket:
+        """What urllib3 calls to connect, with its errors."""
+        assert self.timeout is not None
+        try:
+            self._addresses = addresses.of(self._dns_host, self.port)
+            made = addresses.connect_to_one(self._addresses, self.timeout)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        self._address = addresses.peer(made)
+        for option in self.socket_options or ():
+            made.setsockopt(*option)
+        return made
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         assert self.timeout is not None
         self.response_class = partial(_Answer, until=monotonic() + self.timeout)  # type: ignore[assignment]
-        return super().getresponse()
+        try:
+            return super().getresponse()
+        except TimeoutError:
+            addresses.was_silent(self._address)
+            raise
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        """An address that took the connection and is silent in the middle of TLS was sent no request yet: the
+        next one is tried, once."""
+        try:
+            super().connect()
+        except TimeoutError:
+            addresses.was_silent(self._address)
+            self.close()
+            if len(self._addresses) < 2:
+                raise
+            super().connect()
 
 
 class _Pool(HTTPConnectionPool):

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from dca import wire
+from dca import addresses, wire
 from dca.errors import ExchangeUnavailable
 from dca.inbox import Inbox
 from dca.logs import Troubles, fact
@@ -180,9 +181,15 @@ class Feed:
     async def _connection(
         self, state: StreamState, url: str, headers: dict[str, str]
     ) -> AsyncIterator[ClientConnection]:
-        async with _Connection(
+        parts = urlsplit(url)
+        is_secure = parts.scheme == "wss"
+        port = parts.port or (443 if is_secure else 80)
+        wire = await asyncio.to_thread(addresses.connect, parts.hostname or "", port, ANSWER_SECONDS)
+        address = addresses.peer(wire)
+        opening = _Connection(
             url,
-            ssl=self._trust if url.startswith("wss:") else None,
+            sock=wire,
+            ssl=self._trust if is_secure else None,
             proxy=None,
             additional_headers=headers,
             open_timeout=ANSWER_SECONDS,
@@ -190,7 +197,13 @@ class Feed:
             ping_timeout=self._ping_seconds,
             close_timeout=2,
             compression=None,
-        ) as connection:
+        )
+        try:
+            opened = await opening
+        except TimeoutError:
+            addresses.was_silent(address)
+            raise
+        async with opened as connection:
             self._open[state.name] = connection
             try:
                 yield connection

@@ -1,17 +1,15 @@
 """The ping for an outside watcher: HEARTBEAT_PING_URL is asked for, and that is all."""
 
-import http.client
 import threading
-import urllib.request
 
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from dca import deadline
 from dca.logs import warn
 
 PING_SECONDS = 5.0
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: object, **_kwargs: object) -> None:
-        """None: the answer is an error, like any other that is no success."""
+_CONNECT_SECONDS = 2.0
 
 
 def ping(url: str) -> None:
@@ -19,15 +17,14 @@ def ping(url: str) -> None:
     said: list[str] = []
 
     def ask() -> None:
-        try:
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
-            with direct.open(url, timeout=PING_SECONDS) as answer:
+        limits = urllib3.Timeout(connect=_CONNECT_SECONDS, read=PING_SECONDS)
+        with urllib3.PoolManager(timeout=limits) as direct:
+            direct.pool_classes_by_scheme = deadline.POOLS
+            try:
+                answer = direct.request("GET", url, redirect=False, retries=False, preload_content=False)
                 said.append("" if answer.status < 300 else f"it answered {answer.status}")
-        except urllib.error.HTTPError as error:
-            said.append(f"it answered {error.code}")
-            error.close()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            said.append(type(error).__name__)
+            except (HTTPError, OSError, ValueError) as error:
+                said.append(type(error).__name__)
 
     thread = threading.Thread(target=ask, name="ping", daemon=True)
     thread.start()

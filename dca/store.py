@@ -18,6 +18,7 @@ from mysql.connector import errorcode
 from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug, StartRefused
 from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
+from dca.store_connections import is_lost, opened
 from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
@@ -33,19 +34,8 @@ _TRIES = 5
 _SCRIPT_SECONDS = 4 * 3600
 """How long one statement of a migration may take."""
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
-# -1 is what the C extension makes of a connection that was killed on the server.
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
-_LOST = {-1, 1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031}
-_SESSION = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 10,"
-    # A client that fell silent inside a transaction must not keep its rows locked for hours.
-    " SESSION wait_timeout = 60,"
-    # Strict whatever the server's default is: a value that does not fit is an error, not a guess.
-    " SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'",
-)
-
 _ASSET = ", ".join(columns(Asset))
 _CYCLE = ", ".join(columns(Cycle))
 _ORDER = ", ".join(columns(Order))
@@ -234,7 +224,7 @@ class Store:
             except mysql.connector.Error as error:
                 self.close()
                 # A server that is gone is not waited for; a lock that was lost is fought for.
-                self._give_up_or_rerun(error, last=attempt >= (2 if self._is_lost(error) else _TRIES))
+                self._give_up_or_rerun(error, last=attempt >= (2 if is_lost(error) else _TRIES))
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Transaction], R]) -> R:
@@ -257,7 +247,7 @@ class Store:
             raise LostRace(error.msg) from error
         if code in _CHECK_FAILED:
             raise BrokenRule(error.msg) from error
-        if code in _RERUN or self._is_lost(error):
+        if code in _RERUN or is_lost(error):
             if last:
                 raise DatabaseUnavailable(f"database: {error.msg}") from error
             return
@@ -266,41 +256,12 @@ class Store:
         # No right, no table, read only, disk full: nothing is known and nothing was changed (F76, F83).
         raise DatabaseUnavailable(f"database: {error.msg}") from error
 
-    @staticmethod
-    def _is_lost(error: mysql.connector.Error) -> bool:
-        return error.errno in _LOST or isinstance(error, mysql.connector.InterfaceError)
-
     def _connected(self) -> Any:
         if self._connection is None:
-            self._connection = self._opened()
+            self._connection = opened(self._settings)
             # One for all transactions: making one pings the server, which costs as much as a statement.
             self._cursor = self._connection.cursor()
         return self._cursor
-
-    def _opened(self, read_timeout: int = 10) -> Any:
-        """A connection; `read_timeout`: seconds that a statement may take."""
-        settings = self._settings
-        where = (
-            {"unix_socket": settings.socket}
-            if settings.socket
-            else {"host": settings.host, "port": settings.port}
-        )
-        connection = mysql.connector.connect(
-            **where,
-            user=settings.user,
-            password=settings.password,
-            database=settings.name,
-            charset="utf8mb4",
-            collation="utf8mb4_general_ci",
-            connection_timeout=5,
-            read_timeout=read_timeout,
-            write_timeout=10,
-            autocommit=True,
-        )
-        with connection.cursor() as cursor:
-            for statement in _SESSION:
-                cursor.execute(statement)
-        return connection
 
     def close(self) -> None:
         """Drop the connection; an open transaction is rolled back by the server."""
@@ -318,7 +279,7 @@ class Store:
         """
         try:
             with (
-                closing(self._opened(read_timeout=_SCRIPT_SECONDS)) as connection,
+                closing(opened(self._settings, read_timeout=_SCRIPT_SECONDS)) as connection,
                 connection.cursor() as cursor,
             ):
                 # A backup may hold a table.

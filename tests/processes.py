@@ -131,11 +131,13 @@ class BotProcess:
         self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in names.items()))
         self._env_file.chmod(0o600)
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: list[str] = []
+        """What each command line begins with."""
 
     def start(self) -> None:
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "main_app.py")],
+                [*self.prefix, sys.executable, str(ROOT / "main_app.py")],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -146,8 +148,19 @@ class BotProcess:
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts to its end."""
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments],
+            [*self.prefix, sys.executable, str(ROOT / script), *arguments],
             cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=self.environment(),
+        )
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the interpreter in the project's folder, to its end."""
+        return subprocess.run(
+            [*self.prefix, sys.executable, *arguments],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=60,

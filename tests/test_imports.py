@@ -35,7 +35,7 @@ IMPURE_STDLIB = {
 CLOCK_READERS = {"now", "utcnow", "today", "time", "time_ns", "gmtime", "localtime"}
 
 ONLY = {
-    "mysql": {"store.py", "store_setup.py"},
+    "mysql": {"store.py", "store_connections.py", "store_setup.py"},
     "alpaca": {"broker.py"},
     "requests": {"broker.py"},
     "asyncio": {"feed.py"},

@@ -298,4 +298,13 @@ FAULTS = (
         costs="fills are lost while a worker is slow",
         tests=("tests/proof/test_bitten_outside.py::test_F10_no_order_update_is_dropped_while_others_wait",),
     ),
+    Fault(
+        name="only-the-first-address",
+        number="F88",
+        file="dca/addresses.py",
+        old="                self._next_at = now + NEXT_SECONDS\n",
+        new="                self._next_at = self._until\n",
+        costs="IPv6 that leads nowhere: no stream opens, nothing is sold",
+        tests=("tests/test_addresses.py::test_the_next_address_is_tried_beside_one_that_is_silent",),
+    ),
 )
