@@ -3,6 +3,7 @@
 from proof.bite.fault import Fault
 
 STORE = "dca/store.py"
+CONNECTIONS = "dca/store_connections.py"
 
 FAULTS = (
     Fault(
@@ -89,7 +90,7 @@ FAULTS = (
     Fault(
         name="read-committed-dropped",
         number="F33",
-        file=STORE,
+        file=CONNECTIONS,
         old='    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",\n',
         new="",
         costs="decides on rows as they were before it waited for the lock",
@@ -101,7 +102,7 @@ FAULTS = (
     Fault(
         name="session-in-local-time",
         number="F62",
-        file=STORE,
+        file=CONNECTIONS,
         old="SESSION time_zone = '+00:00', ",
         new="",
         costs="cooldowns end an hour early, orders look stale",
@@ -110,7 +111,7 @@ FAULTS = (
     Fault(
         name="values-cut-to-fit",
         number="F43",
-        file=STORE,
+        file=CONNECTIONS,
         old="sql_mode = 'STRICT_TRANS_TABLES,",
         new="sql_mode = '",
         costs="a quantity that does not fit becomes another one",
@@ -122,8 +123,8 @@ FAULTS = (
     Fault(
         name="database-without-a-timeout",
         number="F15",
-        file=STORE,
-        old="            read_timeout=read_timeout,\n",
+        file=CONNECTIONS,
+        old="        read_timeout=read_timeout,\n",
         new="",
         costs="a database that hangs holds a worker for ever",
         tests=("tests/proof/test_bitten_outside.py::test_F15_a_database_that_hangs_is_not_waited_for",),
