@@ -39,6 +39,7 @@ class Exchange:
                 return cls(child, json.loads(line[0]))
             time.sleep(0.05)
         said = child.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = [line for line in said if not line.startswith("{")]  # its keys are nobody's business
         child.stop()
         raise DemoProblem(f"the exchange did not start: {said[-1] if said else 'no word from it'}")
 

@@ -92,6 +92,8 @@ async def serve(options: Options, as_json: bool) -> None:
     site = Site(server)
     await site.open()
     print(json.dumps(site.urls) if as_json else HELP.format(**site.urls), flush=True)
+    for line in server.introduction:
+        _say(line)
     running = asyncio.create_task(server.run())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -60,8 +60,8 @@ def utc_now() -> datetime:
 
 
 class Server:
-    """The exchange at work: its engine, prices and streams in time. `tell` hears what a person should know, a
-    line each."""
+    """The exchange at work: its engine, prices and streams in time. `introduction` is what a person should
+    know of it beforehand, and `tell` hears what is to be said later, a line each."""
 
     def __init__(self, options: Options, tell: Callable[[str], None] = _nobody) -> None:
         self.options = options
@@ -76,6 +76,7 @@ class Server:
             pairs=options.pairs,
         )
         volatility = options.volatility_percent if options.market == "walk" else 0.0
+        self.introduction: list[str] = []
         self.recording: Recording | None = None
         if options.replay is not None:
             self.recording = self._recording(options.replay, options.symbol)
@@ -101,7 +102,7 @@ class Server:
             BadFile: it cannot be played as this pair.
         """
         recording = Recording(path, STEP)
-        self._tell(f"{path.name}: {recording}")
+        self.introduction.append(f"{path.name}: {recording}")
         if symbol not in self.engine.pairs:
             try:
                 pair = made_up(symbol, next(recording.points()).bid)
@@ -109,7 +110,7 @@ class Server:
                 raise BadFile(f"{path}: {error}") from error
             self.engine.pairs[symbol] = pair
             self.engine.write("made_up_pair", symbol=symbol, price=plain(pair.start_price))
-            self._tell(
+            self.introduction.append(
                 f"{symbol} is not among the pairs: its rules are made up from its price "
                 f"(smallest order {plain(pair.min_order_size)}, steps of {plain(pair.price_increment)})"
             )

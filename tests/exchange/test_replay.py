@@ -106,8 +106,8 @@ def unlisted(tmp_path: Path) -> Path:
 
 
 def test_a_pair_that_is_not_listed_gets_rules_from_its_price(unlisted: Path) -> None:
-    told: list[str] = []
-    server = Server(Options(replay=unlisted, symbol="BTT/USD"), tell=told.append)
+    server = Server(Options(replay=unlisted, symbol="BTT/USD"))
+    told = server.introduction
     pair = server.engine.pairs["BTT/USD"]
     assert Decimal("0.9") < pair.min_order_size * Decimal("0.0000004") < Decimal("1.1")
     assert told[0] == "bars.csv.gz: bars of 1 minute"
