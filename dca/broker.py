@@ -15,7 +15,7 @@ from alpaca.common.rest import RESTClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
-from dca import answers, deadline, wire
+from dca import activities, answers, deadline, wire
 from dca.clock import SystemClock
 from dca.errors import ExchangeUnavailable, RateLimited, RequestRefused
 from dca.model import (
@@ -46,7 +46,6 @@ IDLE_SECONDS = 15
 have an unknown outcome (F01): it is not used again."""
 
 _PAGE = 500
-_ACTIVITY_PAGE, _MAX_ACTIVITY_PAGES = 100, 2
 _MAX_PAGES = 40
 _LONGEST_BODY = 20_000_000
 """Bytes. The longest of Alpaca's, a page of orders, is below a megabyte."""
@@ -251,26 +250,22 @@ class Broker:
         return self._get("/positions", None, wire.positions, Kind.LOOK_UP)
 
     def executions(self, orders: Sequence[Order]) -> list[Execution]:
-        """The single fills of these orders, as far as the activity list has them by now: newest first, and no
-        further back than it takes to find all, nor than two pages: main_app's loop waits for it."""
-        missing = {order.exchange_order_id: order.filled_qty for order in orders}
-        query: dict[str, Any] = {
-            "after": (min(order.created_at for order in orders) - timedelta(minutes=5)).isoformat(),
-            "direction": "desc",
-            "page_size": _ACTIVITY_PAGE,
-        }
-        found: list[Execution] = []
-        for _ in range(_MAX_ACTIVITY_PAGES):
-            raws = self._get("/account/activities/FILL", query, wire.listed)
-            page = _parsed(lambda raws: [wire.execution(raw) for raw in raws], raws)
-            for execution in page:
-                if execution.exchange_order_id in missing:
-                    found.append(execution)
-                    missing[execution.exchange_order_id] -= execution.qty
-            if len(page) < _ACTIVITY_PAGE or all(qty <= 0 for qty in missing.values()):
-                break
-            query["page_token"] = page[-1].id
-        return found
+        """The single fills of these orders, as far as the activity list has them by now."""
+        return self._of_activities(lambda read: activities.executions(read, orders))
+
+    def sales(self, symbol: str, after: datetime) -> list[Execution]:
+        """What was sold of a pair on the account since then, by us or by others.
+
+        Raises:
+            ExchangeUnavailable: also when the list cannot be had whole.
+        """
+        return self._of_activities(lambda read: activities.sales(read, symbol, after))
+
+    def _of_activities(self, look: Callable[[activities.Read], list[Execution]]) -> list[Execution]:
+        try:
+            return look(lambda query: self._get(activities.PATH, query, wire.listed))
+        except _UNCLEAR as error:
+            raise ExchangeUnavailable(f"cannot be understood: {_short(error)}") from error
 
     def account(self) -> Account:
         return self._get("/account", None, wire.account)

@@ -1,7 +1,7 @@
 """What the cron scripts conclude from a look at the books. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from dca.model import (
     Asset,
     Cycle,
     CycleStatus,
+    Execution,
     Order,
     OrderState,
     OrderType,
@@ -24,7 +25,11 @@ from dca.model import (
     plain,
     round_down,
 )
+from dca.records import MissingPosition
 
+GONE_LOOKS, GONE_FOR = 4, timedelta(minutes=15)
+"""An account has shown no positions for minutes (alpaca.md 2.4): coins are gone that so many runs in a row
+did not see, over so long."""
 _AT_THE_EXCHANGE = frozenset({OrderState.ACKED, OrderState.CANCEL_REQUESTED})
 """An order whose answer is not known yet (SENT) is not canceled: it has to be settled first."""
 
@@ -117,16 +122,47 @@ def holds_the_same(cycle: Cycle, other: Cycle | None) -> bool:
 
 
 def is_gone(books: Books) -> bool:
-    """Whether the account holds nothing that could be sold where the cycle says it does (F57).
-
-    Once is no evidence: Alpaca's paper accounts have shown empty positions for minutes (alpaca.md 2.4).
-    """
+    """Whether a look at the account shows nothing that could be sold where the cycle says there is (F57).
+    That is no evidence by itself: see is_beyond_doubt."""
     if nonsense(books) is not None or books.forgotten or books.differences:
         return False  # a sale of ours that the ledger does not know may explain it
     if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):
         return False
     held = round_down(books.position.qty, books.rules.qty_increment)
     return strategy.can_be_sold(books.cycle, books.rules) and held < books.rules.min_order_size
+
+
+def short_of_coins(
+    assets: Iterable[Asset],
+    cycles: Mapping[int, Cycle],
+    positions: Mapping[str, Position],
+    rules: Mapping[str, TradingRules],
+) -> set[int]:
+    """Assets of which a list of positions shows less than their cycles hold, those with orders in flight
+    among them: a list that is wrong about one pair has been wrong about all (alpaca.md 2.4)."""
+    found = set()
+    for asset in assets:
+        cycle, of_pair = cycles.get(asset.id), rules.get(asset.asset_symbol)
+        if cycle is None or of_pair is None:
+            continue
+        position = positions.get(asset.asset_symbol.replace("/", ""))
+        shortage = cycle.quantity - (ZERO if position is None else position.qty)
+        if shortage > ledger.shortage_tolerance(cycle, of_pair.qty_increment):
+            found.add(asset.id)
+    return found
+
+
+def missing_again(before: MissingPosition | None, cycle: Cycle, now: datetime) -> MissingPosition:
+    """The evidence with one more run that found a position missing; from the start, if the last one that did
+    is too long ago, or a clock was set back."""
+    if before is None or not timedelta(0) <= now - before.last_seen_at <= GONE_FOR:
+        return MissingPosition(cycle_id=cycle.id, first_seen_at=now, last_seen_at=now, looks=1)
+    return replace(before, last_seen_at=now, looks=before.looks + 1)
+
+
+def is_beyond_doubt(missing: MissingPosition) -> bool:
+    """Whether coins that were missing in so many runs, over so long, are gone."""
+    return missing.looks >= GONE_LOOKS and missing.last_seen_at - missing.first_seen_at >= GONE_FOR
 
 
 def breaks(books: Books) -> list[Violation]:
@@ -155,11 +191,24 @@ def breaks(books: Books) -> list[Violation]:
 def _missing_coins(books: Books) -> list[Violation]:
     if books.shortage <= ledger.shortage_tolerance(books.cycle, books.rules.qty_increment):
         return []
+    return [missing_coins(books)]
+
+
+def missing_coins(books: Books, sales: Sequence[Execution] = (), others: int = 0) -> Violation:
+    """I09, with what may explain it: `sales` that are not the bot's, `others` that are short too."""
     words = (
         f"the account holds {plain(books.position.qty)}, the ledger {plain(books.cycle.quantity)}: "
         f"{plain(books.shortage)} are missing"
     )
-    return [Violation(number="I09", about="position", words=words)]
+    if sales:
+        sold = sum((each.qty for each in sales), ZERO)
+        words += (
+            f"; {plain(sold)} were sold past the bot, last at {plain(sales[0].price)} "
+            f"by the exchange's order {sales[0].exchange_order_id}"
+        )
+    elif others:
+        words += f"; of {others} more the account shows too little, so its list may be wrong"
+    return Violation(number="I09", about="position", words=words)
 
 
 def nonsense(books: Books) -> Violation | None:

@@ -5,9 +5,11 @@ what the orders do not explain locks the asset, with the numbers, until the book
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 from dca import caretaking, inspector, invariants, ledger, lifecycle, start_checks
+from dca.absences import Absences
 from dca.caretaking import Books
 from dca.desk import Desk
 from dca.errors import LostRace, Unavailable
@@ -22,6 +24,7 @@ from dca.model import (
     Control,
     Cycle,
     CycleStatus,
+    Execution,
     LockKind,
     Order,
     OrderState,
@@ -33,6 +36,10 @@ from dca.model import (
 from dca.ports import Transaction
 from dca.trader import Trader
 from dca.worker import limits_of
+
+A_DAY = timedelta(days=1)
+"""A run may not have judged a pair, because something of it was in flight: sales are looked for so long
+before the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,10 @@ class Checker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._control: Control = job.store.transaction(lambda tx: tx.control())
+        known = job.store.transaction(lambda tx: (tx.control(), tx.missing_positions()))
+        self._control: Control = known[0]
+        self._absences = Absences(job, known[1])
+        self._short: set[int] = set()
         desk = Desk(self._control.install_id, self._control.epoch)
         limits = limits_of(job.settings)
         self._trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits)
@@ -75,6 +85,7 @@ class Checker:
             self._own = self._inspector.inspect()
             self._look_again(rules, suspects)
             self._ask_again(denied)
+        self._absences.write()
 
     def _begin_missing_cycles(self) -> set[int]:
         """Returns the assets that have one for certain."""
@@ -150,6 +161,8 @@ class Checker:
         looked_at = [order for orders in self._own.orders.values() for order in orders]
         listing = self._listings.compare(before.assets, looked_at)
         after = self._ledger()
+        self._absences.keep(after.cycles.values())
+        self._short = caretaking.short_of_coins(after.assets, after.cycles, positions, rules)
         found = []
         for asset in after.assets:
             cycle = after.cycles.get(asset.id)
@@ -212,8 +225,10 @@ class Checker:
         extra = caretaking.surplus(books)
         if extra:
             job.notes.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
-        if caretaking.is_gone(books):
+        if caretaking.is_gone(books) and (len(self._short) == 1 or asset.lock_reason is None):
             return False
+        # It is there; or several are not, and it is told: such a list proves nothing.
+        self._absences.forget(books.cycle)
         breaks = caretaking.breaks(books)
         if not breaks and asset.lock_kind is LockKind.BREAK:
             self._end_or_renew(asset)
@@ -260,18 +275,53 @@ class Checker:
             if seen is None or not caretaking.holds_the_same(books.cycle, seen.cycle):
                 continue
             if caretaking.is_gone(books) and caretaking.is_gone(seen):
-                self._end(books)
+                self._missing(books)
             else:
+                self._absences.forget(books.cycle)
                 seen_before = {each.key for each in caretaking.breaks(seen)}
                 breaks = caretaking.breaks(books)
                 self._lock(books.asset, [each for each in breaks if each.key in seen_before])
 
+    def _missing(self, books: Books) -> None:
+        """A position is not there, at two looks of this run: a break at once, and the end of its cycle once
+        enough runs have seen it, of this pair alone, and no sale past the bot explains it."""
+        others = len(self._short - {books.asset.id})
+        sales: list[Execution] = []
+        try:
+            sales = self._sales_past_the_bot(books)
+            is_known = True
+        except Unavailable as error:
+            self._job.failed("what was sold of it is not known", str(error), books.asset.asset_symbol)
+            is_known = False
+        if others or sales:
+            self._absences.forget(books.cycle)
+        elif is_known and caretaking.is_beyond_doubt(self._absences.seen(books.cycle)):
+            self._end(books)
+            return
+        self._lock(books.asset, [caretaking.missing_coins(books, sales, others)])
+
+    def _sales_past_the_bot(self, books: Books) -> list[Execution]:
+        """Sales of the pair, in the time in which its coins went, that no order of ours made."""
+        asset, cycle, name = books.asset, books.cycle, self._job.context.name
+        missing_since = self._absences.first_of(cycle).first_seen_at
+
+        def read(tx: Transaction) -> tuple[datetime, set[str | None]]:
+            earliest = missing_since - LEFTOVERS
+            there_at = max(tx.last_done_run_at(name, missing_since) or earliest, earliest) - A_DAY
+            cycles = [cycle.id, *(each.id for each in tx.ended_cycles(asset.id, there_at))]
+            return there_at, {order.exchange_order_id for order in tx.orders_of_cycles(cycles)}
+
+        there_at, ours = self._job.store.transaction(read)
+        sold = self._job.broker.sales(asset.asset_symbol, there_at)
+        return [each for each in sold if each.exchange_order_id not in ours]
+
     def _end(self, books: Books) -> None:
-        """The position is gone for certain: end the cycle, begin the next in cooldown."""
+        """The position is gone beyond doubt: end the cycle, begin the next in cooldown."""
         job, asset, seen = self._job, books.asset, books.cycle
         reason = (
             f"the position is gone: the account holds {plain(books.position.qty)} where the ledger has "
-            f"{plain(seen.quantity)}, and no sell of ours explains it"
+            f"{plain(seen.quantity)}, for {caretaking.GONE_FOR.total_seconds() / 60:.0f} minutes and more, "
+            "and no sale explains it"
         )
 
         def work(tx: Transaction) -> bool:
@@ -287,6 +337,7 @@ class Checker:
         def act() -> bool:
             ended = job.store.transaction(work)
             if ended:
+                self._absences.forget(seen)
                 warn("cycle", "ended as error", symbol=asset.asset_symbol, cycle=seen.id, why=reason)
             return ended
 

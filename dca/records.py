@@ -36,6 +36,17 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPosition:
+    """A live cycle whose coins the account does not show: a row of missing_positions. `looks` counts the runs
+    of the consistency checker that saw it so, one after the other."""
+
+    cycle_id: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+    looks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something that is wrong now, whoever looks. `name` says what and whose, and stays the same for as
     long as it lasts; `evidence` has the numbers, what the bot did by itself, and what to run."""

@@ -1,8 +1,9 @@
-"""The part of store.Transaction that keeps the records of operation: runs, incidents, mails, actions."""
+"""The part of store.Transaction that keeps the records of operation: runs and what they saw, incidents,
+mails, actions."""
 
 from datetime import UTC, datetime
 
-from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, Result
+from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, MissingPosition, Result
 from dca.store_rows import columns, value_from
 from dca.store_statements import Statements
 
@@ -10,10 +11,11 @@ _RUN = ", ".join(columns(JobRun))
 _INCIDENT = ", ".join(columns(Incident))
 _MAIL = ", ".join(columns(Mail))
 _ACTION = ", ".join(columns(Action))
+_MISSING = ", ".join(columns(MissingPosition))
 
 
 class Journal(Statements):
-    """Statements about job_runs, incidents, mails and operator_actions."""
+    """Statements about job_runs, missing_positions, incidents, mails and operator_actions."""
 
     def begin_run(self, job: str, now: datetime) -> int:
         """Note that a caretaker has started; returns the run's id."""
@@ -85,6 +87,20 @@ class Journal(Statements):
             + self._write("DELETE FROM incidents WHERE ended_at < %s", [then])
             + self._write("DELETE FROM mails WHERE sent_at < %s", [then])
         )
+
+    def missing_positions(self) -> list[MissingPosition]:
+        """What the checker's last run left behind; few or none."""
+        rows = self._rows(f"SELECT {_MISSING} FROM missing_positions ORDER BY cycle_id")
+        return [value_from(MissingPosition, row) for row in rows]
+
+    def replace_missing_positions(self, found: list[MissingPosition]) -> None:
+        """What this run found takes the place of what was known."""
+        self._write("DELETE FROM missing_positions", [])
+        for each in found:
+            self._write(
+                f"INSERT INTO missing_positions ({_MISSING}) VALUES (%s, %s, %s, %s)",
+                [each.cycle_id, each.first_seen_at, each.last_seen_at, each.looks],
+            )
 
     def open_incidents(self) -> list[Incident]:
         """All that are not over, locked, oldest first."""

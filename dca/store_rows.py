@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
 from dca.model import Asset, Control, Cycle, Order
-from dca.records import Action, Incident, JobRun, Mail, Server
+from dca.records import Action, Incident, JobRun, Mail, MissingPosition, Server
 
 if TYPE_CHECKING:
     from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
@@ -33,6 +33,7 @@ T = TypeVar(
     Order,
     Control,
     JobRun,
+    MissingPosition,
     Incident,
     Mail,
     Action,

@@ -233,6 +233,17 @@ def execution(raw: Json) -> Execution:
     return Execution(id=text(raw, "id"), exchange_order_id=text(raw, "order_id"), qty=qty, price=price)
 
 
+def is_sale(raw: Json, symbol: str) -> bool:
+    """Whether a FILL activity is one of coins of this pair that were sold.
+
+    Raises:
+        ValueError: it does not say so much.
+    """
+    return text(_object(raw), "side") != "buy" and text(raw, "symbol").replace("/", "") == symbol.replace(
+        "/", ""
+    )
+
+
 def stream_quote(raw: Json, received_at: datetime) -> Quote:
     """A `q` message of the market-data stream; `t` is a datetime by then.
 

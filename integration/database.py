@@ -24,7 +24,7 @@ _USER = "dca_integration"
 _FAST = ("--innodb-flush-log-at-trx-commit=0",)
 _OURS = (
     *("dca_order_attempts", "dca_orders", "dca_cycles", "dca_assets"),
-    *("job_runs", "incidents", "mails", "operator_actions"),
+    *("missing_positions", "job_runs", "incidents", "mails", "operator_actions"),
 )
 """The tables whose rows are the test's, in the order in which they can be emptied."""
 

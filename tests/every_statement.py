@@ -7,7 +7,7 @@ from typing import Any
 
 from dca import store as store_module
 from dca.model import Cycle, CycleStatus, Mode, Order
-from dca.records import Finding, Incident, IncidentKind, Mail, Result
+from dca.records import Finding, Incident, IncidentKind, Mail, MissingPosition, Result
 from dca.store import Transaction
 from dca.store_reports import By, Which
 from tests.builders import D, order
@@ -55,6 +55,10 @@ def incident(world: World, **changes: Any) -> Incident:
         mails=1,
     )
     return replace(default, **changes)
+
+
+def missing(world: World) -> MissingPosition:
+    return MissingPosition(cycle_id=world.cycle.id, first_seen_at=world.now, last_seen_at=world.now, looks=1)
 
 
 def finding() -> Finding:
@@ -106,6 +110,8 @@ CARING: dict[str, Call] = {
     "cycles_ended_since": lambda tx, w: tx.cycles_ended_since(w.now - 2 * HOUR),
     "ended_cycles": lambda tx, w: tx.ended_cycles(1, w.now - 2 * HOUR),
     "last_done_run_at": lambda tx, w: tx.last_done_run_at("consistency_checker", w.now),
+    "missing_positions": lambda tx, w: tx.missing_positions(),
+    "replace_missing_positions": lambda tx, w: tx.replace_missing_positions([missing(w)]),
     "last_fill_at": lambda tx, w: [tx.last_fill_at(asset_id) for asset_id in (1, ASLEEP)],
     "last_action_at": lambda tx, w: tx.last_action_at("BTC/USD", "resume"),
     "begin_run": lambda tx, w: tx.begin_run("watchdog", w.now),

@@ -209,6 +209,16 @@ class FakeExchange:
             each for order in orders for each in self.executions_of.get(order.exchange_order_id or "", [])
         ]
 
+    def sales(self, symbol: str, after: datetime) -> list[Execution]:
+        self._answer()
+        sells = [order for order in self.orders.values() if (order.symbol, order.side) == (symbol, "sell")]
+        return [
+            each
+            for order in sells
+            if order.updated_at is not None and order.updated_at > after
+            for each in self.executions_of.get(order.exchange_order_id, [])
+        ]
+
     def _answer(self) -> None:
         if self.down:
             raise ExchangeUnavailable("down")

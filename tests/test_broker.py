@@ -165,6 +165,31 @@ def test_positions_and_executions_of_a_buy(broker: Broker, exchange: ExchangePro
     assert sum(execution.qty for execution in broker.executions([placed])) == order.qty
 
 
+def test_what_was_sold_of_a_pair_by_whomever(broker: Broker, exchange: ExchangeProcess) -> None:
+    exchange.post("/positions", symbol="BTC/USD", qty="0.5")
+    exchange.post("/positions", symbol="ETH/USD", qty="2")
+    sells = [
+        replace(
+            BUY,
+            client_order_id=f"person-{number}",
+            symbol=symbol,
+            side=Side.SELL,
+            order_type=OrderType.MARKET,
+            limit_price=None,
+            qty=Decimal(qty),
+        )
+        for number, (symbol, qty) in enumerate([("BTC/USD", "0.1"), ("ETH/USD", "1"), ("BTC/USD", "0.2")])
+    ]
+    began = datetime.now(UTC) - timedelta(minutes=1)
+    for order in (replace(BUY, limit_price=Decimal(60000)), *sells):
+        outcome = broker.submit(order)
+        assert isinstance(outcome, Accepted), outcome
+        eventually(lambda: not broker.open_orders())
+    sold = broker.sales("BTC/USD", began)
+    assert sum(each.qty for each in sold) == Decimal("0.3")
+    assert broker.sales("BTC/USD", datetime(2100, 1, 1, tzinfo=UTC)) == []
+
+
 def test_wrong_keys_are_refused(exchange: ExchangeProcess) -> None:
     broker = Broker(replace(exchange.settings, secret_key="wrong"))
     with pytest.raises(RequestRefused) as refused:

@@ -112,6 +112,7 @@ def test_tables_made_by_hand_from_the_readme_become_the_same_schema(
             "0003_operation",
             "0004_order_rate",
             "0005_history",
+            "0006_missing_positions",
         ]
         assert [row.asset_symbol for row in store.transaction(lambda tx: tx.assets())] == ["BTC/USD"]
         store.run_script("DELETE FROM dca_assets;\nALTER TABLE dca_assets AUTO_INCREMENT = 1;\n")
@@ -171,7 +172,7 @@ def test_the_program_starts_on_its_own_schema_only(empty_database: DatabaseSetti
         store.run_script(SCHEMA.read_text())
         store.check_schema()
         store.run_script("DELETE FROM schema_migrations WHERE version > 1;\n")
-        with pytest.raises(StartRefused, match="schema version 1, this program needs 5"):
+        with pytest.raises(StartRefused, match=f"schema version 1, this program needs {SCHEMA_VERSION}"):
             store.check_schema()
         store.run_script(
             "INSERT INTO schema_migrations (version, name, applied_at) VALUES (99, 'x', UTC_TIMESTAMP(6));\n"

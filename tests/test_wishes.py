@@ -9,12 +9,14 @@ import pytest
 
 import order_manager
 from dca import health
+from dca.caretaking import GONE_LOOKS
 from dca.errors import DatabaseUnavailable, StartRefused
 from dca.health import Books, Look
 from dca.model import CycleStatus, OrderState, Purpose, Snapshot
 from dca.store import Store, Transaction
 from tests.caring import check, edit, run, take_away
 from tests.rig import SYMBOL, Rig
+from tests.test_absences import every_five_minutes
 from tests.test_holdings import bot
 
 
@@ -204,7 +206,7 @@ def test_refusals_between_two_looks_do_not_hide_that_coins_are_gone(rig: Rig) ->
     rig.exchange.on_positions = lambda reads: edit(
         rig, "UPDATE dca_cycles SET refusals = refusals + 1, version = version + 1"
     )
-    check(rig)
+    every_five_minutes(rig, GONE_LOOKS)
     assert rig.cycle().id == 2
 
 
@@ -212,7 +214,8 @@ def test_after_coins_are_gone_no_old_sale_ends_the_cooldown_and_it_is_mailed(rig
     edit(rig, "UPDATE dca_assets SET last_sell_price = 120")
     rig.bought()
     take_away(rig, "0.1995")
-    check(rig)
+    every_five_minutes(rig, GONE_LOOKS)
+    check(rig)  # unlocks
     rig.look()
     rig.quote("90")
     assert rig.cycle().status is CycleStatus.COOLDOWN

@@ -103,8 +103,63 @@ FAULTS = (
         file=CHECKER,
         old="            if caretaking.is_gone(books) and caretaking.is_gone(seen):\n",
         new="            if caretaking.is_gone(books):\n",
-        costs="one empty answer ends a cycle that holds coins",
+        costs="one empty answer counts as a run that saw the coins gone",
         tests=("tests/test_checker.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
+    ),
+    Fault(
+        name="gone-after-one-run",
+        number="F57",
+        file=CARETAKING,
+        old="    return missing.looks >= GONE_LOOKS and",
+        new="    return missing.looks > 0 or",
+        costs="an account that shows no positions for a minute ends a cycle that holds coins",
+        tests=(
+            "tests/test_absences.py::"
+            "test_F57_a_position_that_is_gone_ends_its_cycle_and_the_next_begins_in_cooldown",
+        ),
+        also=("prove",),
+    ),
+    Fault(
+        name="gone-although-others-are-missing-too",
+        number="F57",
+        file=CARETAKING,
+        old="            found.add(asset.id)\n",
+        new="            found = {asset.id}\n",
+        costs="an empty list of positions ends every cycle, and all are bought again",
+        tests=(
+            "tests/test_absences.py::test_an_empty_list_of_positions_ends_no_cycle_however_long_it_lasts",
+        ),
+    ),
+    Fault(
+        name="gone-although-others-went-missing-a-moment-later",
+        number="F57",
+        file=CHECKER,
+        old="        if others or sales:\n",
+        new="        if sales:\n",
+        costs="a list that becomes empty between the two looks ends a cycle",
+        tests=("tests/test_absences.py::test_a_list_that_is_empty_at_the_second_look_ends_nothing",),
+    ),
+    Fault(
+        name="gone-although-somebody-sold-it",
+        number="F57",
+        file=CHECKER,
+        old="        if others or sales:\n",
+        new="        if others:\n",
+        costs="a sale by hand is in no book, and its cycle ends as error",
+        tests=(
+            "tests/test_absences.py::test_F57_all_sold_by_hand_is_told_with_its_price_and_ends_by_accept",
+        ),
+    ),
+    Fault(
+        name="pairs-in-flight-are-not-missing",
+        number="F57",
+        file=CHECKER,
+        old="        self._short = caretaking.short_of_coins(after.assets, after.cycles, positions, rules)\n",
+        new="        idle = [a for a in after.assets if a.id in after.cycles\n"
+        "                and not caretaking.in_flight(after.orders[after.cycles[a.id].id])]\n"
+        "        self._short = caretaking.short_of_coins(idle, after.cycles, positions, rules)\n",
+        costs="an empty list counts as evidence while an order of another pair is open",
+        tests=("tests/test_absences.py::test_a_pair_with_an_order_in_flight_is_counted_among_the_missing",),
     ),
     Fault(
         name="ended-without-another-look-at-the-rows",

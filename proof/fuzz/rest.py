@@ -189,6 +189,13 @@ ENDPOINTS = (
         judge=_judge_executions,
         weight=3,
     ),
+    Endpoint(
+        name="sales",
+        call=lambda b: b.sales(SYMBOL, NOW),
+        bodies=([samples.FILL], [{**samples.FILL, "side": "sell"}, samples.FILL], []),
+        judge=_judge_executions,
+        weight=3,
+    ),
     Endpoint(name="account", call=lambda b: b.account(), bodies=(samples.ACCOUNT,), judge=_judge_account),
     Endpoint(name="clock", call=lambda b: b.clock(), bodies=(samples.CLOCK,), judge=_judge_clock, weight=1),
     Endpoint(

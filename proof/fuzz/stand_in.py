@@ -127,6 +127,9 @@ class Exchange:
     def positions(self) -> dict[str, Position]:
         return {symbol.replace("/", ""): self.position(symbol) for symbol, qty in self.held.items() if qty}
 
+    def sales(self, symbol: str, after: datetime) -> list[Execution]:  # noqa: ARG002
+        return []
+
     def executions(self, orders: Sequence[Order]) -> list[Execution]:  # noqa: ARG002
         return []
 

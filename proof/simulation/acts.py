@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from dca.model import Mode
-from proof.simulation.exchange import OUTAGE
+from proof.simulation.exchange import OUTAGE, UNSEEN
 from proof.simulation.plan import Args, Step
 from proof.simulation.stores import DOWN
 from proof.simulation.world import World
@@ -21,6 +21,8 @@ class Acts:
         self._undo: list[Callable[[], None]] = []
         self._special: dict[str, Callable[[str, Args], bool]] = {
             "rest.down": self._outage,
+            "positions.empty": lambda _, args: self._unseen(UNSEEN, args),
+            "positions.vanish": lambda symbol, args: self._unseen(f"{UNSEEN} {symbol}", args),
             "db.down": self._database_down,
             "asset.halt": self._halt,
             "ws.down": lambda _, args: self._streams("orders", args, deaf=False),
@@ -101,6 +103,10 @@ class Acts:
 
     def _outage(self, _: str, args: Args) -> bool:
         self._world.weather.last_until(OUTAGE, self._world.hub.seconds + float(args["seconds"]))
+        return True
+
+    def _unseen(self, which: str, args: Args) -> bool:
+        self._world.weather.last_until(which, self._world.hub.seconds + float(args["seconds"]))
         return True
 
     def _halt(self, symbol: str, args: Args) -> bool:

@@ -24,6 +24,7 @@ from dca.model import (
     Order,
     OrderState,
 )
+from dca.records import MissingPosition
 from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
 
 R = TypeVar("R")
@@ -51,6 +52,7 @@ class Tables:
     cycles: dict[int, Cycle] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     attempts: dict[tuple[int, int], tuple[datetime, str | None]] = field(default_factory=dict)
+    missing: dict[int, MissingPosition] = field(default_factory=dict)
     by_client_id: dict[str, int] = field(default_factory=dict)
     of_cycle: dict[int, tuple[int, ...]] = field(default_factory=dict)
     live_cycle: dict[int, int] = field(default_factory=dict)
@@ -213,6 +215,17 @@ class Transaction:
         """The runs of caretakers are not written down here."""
         self._statement("last_done_run_at")
         return None
+
+    def missing_positions(self) -> list[MissingPosition]:
+        self._statement("missing_positions")
+        return [self._tables.missing[key] for key in sorted(self._tables.missing)]
+
+    def replace_missing_positions(self, found: list[MissingPosition]) -> None:
+        self._statement("replace_missing_positions")
+        for key in list(self._tables.missing):
+            self._drop(self._tables.missing, key)
+        for each in found:
+            self._set(self._tables.missing, each.cycle_id, each)
 
     def orders_placed(self, asset_id: int, now: datetime) -> Placed:
         self._statement("orders_placed")

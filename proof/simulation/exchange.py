@@ -45,6 +45,8 @@ SUBMIT_FAULTS = (
 )
 CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
 OUTAGE = "rest.down"
+UNSEEN = "positions.unseen"
+"""Of all pairs, or of the one that is named behind it."""
 ORDERS_OF_A_PAGE, FILLS_OF_A_PAGE = 500, 100
 """As dca/broker.py asks for them."""
 
@@ -276,13 +278,18 @@ class SimBroker:
         return self._read("position", lambda _: self._position(symbol))
 
     def _position(self, symbol: str) -> Position:
-        if self._engine.held(symbol) <= 0:
+        if self._engine.held(symbol) <= 0 or self._is_unseen(symbol):
             return Position(symbol=symbol, qty=ZERO, qty_available=ZERO)
         return wire.position(views.position(self._engine, symbol), symbol)
 
+    def _is_unseen(self, symbol: str) -> bool:
+        now = self._exchange.hub.seconds
+        return self._weather.lasts(UNSEEN, now) or self._weather.lasts(f"{UNSEEN} {symbol}", now)
+
     def positions(self) -> dict[str, Position]:
         def read(_: str | None) -> dict[str, Position]:
-            held = (symbol for symbol, qty in self._engine.account.coins.items() if qty > 0)
+            coins = self._engine.account.coins.items()
+            held = (symbol for symbol, qty in coins if qty > 0 and not self._is_unseen(symbol))
             return {symbol.replace("/", ""): self._position(symbol) for symbol in held}
 
         return self._read("positions", read)
@@ -298,6 +305,15 @@ class SimBroker:
             return [wire.execution(rows[index]) for index in mine]
 
         return self._read("executions", read)
+
+    def sales(self, symbol: str, after: datetime) -> list[Execution]:
+        def read(_: str | None) -> list[Execution]:
+            rows = [row for row in self._engine.activities if row["activity_type"] == "FILL"]
+            recent = [row for row in rows if wire.moment(row["transaction_time"]) > after]
+            self._further_pages("sales", len(recent) // FILLS_OF_A_PAGE)
+            return [wire.execution(row) for row in reversed(recent) if wire.is_sale(row, symbol)]
+
+        return self._read("sales", read)
 
     def account(self) -> Account:
         return self._read("account", lambda _: wire.account(views.account(self._engine)))

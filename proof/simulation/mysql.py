@@ -22,7 +22,15 @@ R = TypeVar("R")
 
 _LOST, _DEADLOCK, _REFUSED = 2013, 1213, 2003
 _EMPTY = (
-    *("job_runs", "incidents", "mails", "operator_actions", "dca_order_attempts", "dca_orders"),
+    *(
+        "missing_positions",
+        "job_runs",
+        "incidents",
+        "mails",
+        "operator_actions",
+        "dca_order_attempts",
+        "dca_orders",
+    ),
     *("dca_cycles", "dca_assets"),
 )
 

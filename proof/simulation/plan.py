@@ -103,6 +103,8 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "cancel.stuck": (2, True, _seconds(5, 40)),
     "fee.deferred": (3, True, _count(2)),
     "positions.lag": (3, True, _seconds(5, 30)),
+    "positions.empty": (2, False, _seconds(20, 250)),
+    "positions.vanish": (2, True, _seconds(20, 250)),
     "asset.halt": (2, True, _seconds(5, 60)),
     "expire": (2, True, _nothing),
     "ws.drop": (5, False, _count(5)),

@@ -52,6 +52,7 @@ def test_the_real_broker_takes_what_the_simulated_one_is_counted_for() -> None:
         "position": lambda: broker.position("BTC/USD"),
         "positions": broker.positions,
         "executions": lambda: broker.executions([ended]),
+        "sales": lambda: broker.sales("BTC/USD", NOW),
         "account": broker.account,
         "clock": broker.clock,
         "trading_rules": broker.trading_rules,

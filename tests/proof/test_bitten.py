@@ -10,6 +10,7 @@ import pytest
 import consistency_checker
 import order_manager
 from dca.bookkeeper import MAX_ATTEMPTS
+from dca.caretaking import GONE_LOOKS
 from dca.errors import ExchangeUnavailable, StartRefused
 from dca.feed import StreamState
 from dca.inbox import Inbox
@@ -23,6 +24,7 @@ from dca.store import Store, Transaction
 from tests.caring import SETTINGS
 from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
+from tests.test_absences import every_five_minutes
 
 R = TypeVar("R")
 
@@ -373,7 +375,10 @@ def test_F13_a_cycle_that_places_an_order_at_the_last_moment_is_not_ended(rig: R
 
     rig.bought()
     rig.exchange.held[SYMBOL] = Decimal(0)
-    rig.clock.pass_seconds(600)
+    every_five_minutes(rig, GONE_LOOKS - 1)
+    rig.store.transaction(lambda tx: tx.unlock_asset(1))
+    rig.look()
+    rig.clock.pass_seconds(300)
     consistency_checker.main(job_of(rig, "consistency_checker", Late))
     assert rig.orders()[-1].state is OrderState.ACKED, "the sale is on its way"
     assert rig.cycle().id == 1 and rig.cycle().status is CycleStatus.SELLING

@@ -10,6 +10,7 @@ import pytest
 
 from dca.errors import BrokenRule, LostRace, OurBug
 from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
+from dca.records import MissingPosition
 from dca.settings import DatabaseSettings
 from dca.store import Store
 from proof.simulation.database import Tables, Transaction
@@ -214,6 +215,18 @@ def test_ended_cycles_and_what_they_left_behind(run: Run) -> None:
     live: Cycle = run(lambda tx: tx.live_cycle(1))
     assert (live.status, live.cooldown_started_at) == (CycleStatus.COOLDOWN, NOW)
     assert run(lambda tx: tx.live_cycles()) == [live]
+
+
+def test_what_is_missing_is_left_for_the_next_run(run: Run) -> None:
+    seen = MissingPosition(cycle_id=1, first_seen_at=NOW - timedelta(minutes=5), last_seen_at=NOW, looks=2)
+    assert run(lambda tx: tx.missing_positions()) == []
+    run(lambda tx: tx.replace_missing_positions([seen]))
+    assert run(lambda tx: tx.missing_positions()) == [seen]
+    again = replace(seen, looks=3)
+    run(lambda tx: tx.replace_missing_positions([again]))
+    assert run(lambda tx: tx.missing_positions()) == [again]
+    run(lambda tx: tx.replace_missing_positions([]))
+    assert run(lambda tx: tx.missing_positions()) == []
 
 
 def test_locks_and_last_sell_price(run: Run) -> None:
