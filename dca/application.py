@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from dca.desk import Desk
 from dca.errors import Unavailable
 from dca.failures import LIMIT, Failures
 from dca.feed import Feed
-from dca.heartbeat import Heartbeat
+from dca.heartbeat import Delay, Heartbeat
 from dca.inbox import Inbox
 from dca.logs import Troubles, fact, warn
 from dca.main_loop import MainLoop
@@ -184,6 +185,7 @@ class Application:
 
     def _beat(self) -> None:
         oldest = min(worker.beat_monotonic for worker in self._workers)
+        reading = self._desk.clock_reading
         self._heart.beat(
             {
                 "venue": self._settings.exchange.venue.value,
@@ -196,6 +198,10 @@ class Application:
                 "orders": _stream(
                     self._feed.orders.connected, "last_order_update_at", self._feed.orders.last_message_at
                 ),
+                "pairs": len(self._desk.symbols()),
+                "quote_lag_seconds": self._desk.quote_lag_seconds,
+                "clock_ahead_seconds": None if reading is None else round(reading.ahead_seconds, 3),
+                "delays": [_delay(each) for each in self._loop.delays.all()],
                 "troubles": self._troubles.names(),
             }
         )
@@ -217,6 +223,10 @@ class Application:
 
 def _stream(connected: bool, name: str, at: datetime | None) -> dict[str, object]:
     return {"connected": connected, name: _text(at)}
+
+
+def _delay(delay: Delay) -> dict[str, object]:
+    return {**asdict(delay), "since": _text(delay.since)}
 
 
 def _text(at: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from dca import ledger, strategy, tripwire
 from dca.model import Asset, Cycle, Mode, Order, TradingRules
 from dca.strategy import NOTHING, Levels
+from dca.timing import ClockReading
 from dca.tripwire import Tripwire
 
 
@@ -42,6 +43,12 @@ class Desk:
         """What the feed compares every quote of a pair with; it follows the watches."""
         self.unconfirmed_until: dict[str, float] = {}
         """Pairs whose price the exchange did not confirm: until when (monotonic) it is not asked again."""
+        self.held_back: dict[str, str] = {}
+        """Why a pair's last quote that reached a level led to nothing (delays.py)."""
+        self.quote_lag_seconds: float | None = None
+        """How late the stream's newest quotes came, by our clock."""
+        self.clock_reading: ClockReading | None = None
+        """Of the last comparison with the exchange's."""
         self._watches: dict[str, Watch] = {}
         self._lock = threading.Lock()
 
@@ -91,6 +98,7 @@ class Desk:
                 del self._watches[symbol]
                 self.tripwires.pop(symbol, None)
                 self.unconfirmed_until.pop(symbol, None)
+                self.held_back.pop(symbol, None)
         return gone
 
     def tradable_form(self, asset: Asset) -> Asset:

@@ -26,6 +26,7 @@ from dca import addresses, wire
 from dca.errors import ExchangeUnavailable
 from dca.inbox import Inbox
 from dca.logs import Troubles, fact
+from dca.model import Quote
 from dca.ports import Clock, Stream
 from dca.settings import ExchangeSettings
 from dca.tripwire import Tripwire, is_quiet
@@ -87,6 +88,7 @@ class Feed:
         self._inbox = inbox
         self._tripwires = tripwires
         self._newest: dict[str, dict[str, Any]] = {}
+        self._asked_for: dict[str, tuple[dict[str, Any], Quote]] = {}
         self._still_from = 0.0
         self._clock = clock
         self._troubles = troubles
@@ -131,6 +133,25 @@ class Feed:
             return
         if not is_quiet(tripwire, float(quote.bid), float(quote.ask), now):
             self._inbox.put_quote(quote)
+
+    def newest(self, symbol: str) -> Quote | None:
+        """A pair's newest quote; received, as far as that is known here, when it was first asked for."""
+        message = self._newest.get(symbol)
+        if message is None:
+            return None
+        known = self._asked_for.get(symbol)
+        if known is None or known[0] is not message:
+            try:
+                known = message, wire.stream_quote(message, self._clock.now())
+            except ValueError:
+                return None
+            self._asked_for[symbol] = known
+        return known[1]
+
+    def newest_at(self) -> datetime | None:
+        """When the exchange made the newest of all quotes that came."""
+        times = (message.get("t") for message in list(self._newest.values()))
+        return max((at for at in times if isinstance(at, datetime)), default=None)
 
     def reconnect(self, stream: Stream, why: str) -> None:
         """Give up a connection that looks well and brings nothing."""

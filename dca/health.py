@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dca import fuse
+from dca import fuse, pulse
 from dca.heartbeat import Beat
 from dca.incidents import utc
 from dca.maintenance import Maintenance
@@ -18,8 +18,6 @@ UNKNOWN_AFTER = timedelta(seconds=60)
 LATE_AFTER = timedelta(minutes=15)
 """An order that neither fills nor ends for so long is worth a look (F89)."""
 BEAT_LIMIT = timedelta(seconds=60)
-QUOTES_LIMIT = timedelta(seconds=120)
-RECONNECT_LIMIT = timedelta(seconds=60)
 PERIODS = {
     "order_manager": timedelta(minutes=1),
     "cooldown_manager": timedelta(minutes=1),
@@ -41,14 +39,10 @@ WAITING_STATUSES = frozenset(
     }
 )
 """Alpaca's statuses in which an order waits for the exchange itself."""
-EXCHANGE_TROUBLES = frozenset({"worker ExchangeUnavailable", "loop settle", "loop rules", "loop silence"})
 DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh"})
-START_TROUBLE = "start waiting"
-PAIRS_TROUBLE = "stream no quotes"
 """Names as main_app's heartbeat has them."""
 
 MONEY_NAMES = ("break", "crash", "gone", "outcome unknown", "refused", "late order")
-STREAM_NAMES = ("quote stream silent", "order stream silent", "pairs without quotes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +93,13 @@ def findings(look: Look) -> list[Finding]:
         found += _kill_switch(look.books.control)
         if look.maintenance is None:
             found += _overdue(look.books, look.now)
-    if _beat_speaks(look):
-        found += _streams(look)
-        found += _exchange(look)
+    if look.beat is not None and _beat_speaks(look):
+        found += pulse.findings(
+            look.beat,
+            look.now,
+            database_answers=look.books is not None,
+            has_cycles=look.books is None or bool(look.books.cycles),
+        )
     if look.disks is not None:
         found += _disks(look.disks)
     return found
@@ -114,10 +112,8 @@ def judged(look: Look) -> tuple[str, ...]:
         names += [*MONEY_NAMES, "kill switch"]
         if look.maintenance is None:
             names.append("caretaker overdue")
-    if _beat_speaks(look):
-        names.append("exchange down")
-        if look.beat is not None and START_TROUBLE not in look.beat.troubles:
-            names += STREAM_NAMES
+    if look.beat is not None and _beat_speaks(look):
+        names += pulse.judged(look.beat)
     if look.disks is not None:
         names.append("disk full")
     return tuple(names)
@@ -294,56 +290,6 @@ def _beat_speaks(look: Look) -> bool:
     """Whether main_app's heartbeat says how things are now. A stale one is the watchdog's to tell."""
     beat = look.beat
     return beat is not None and look.maintenance is None and look.now - beat.beat_at <= BEAT_LIMIT
-
-
-def _streams(look: Look) -> Iterator[Finding]:
-    beat = look.beat
-    assert beat is not None
-    up_for = look.now - beat.started_at
-    if START_TROUBLE in beat.troubles or up_for < RECONNECT_LIMIT:
-        return
-    heard_at = beat.last_quote_at
-    silence = look.now - (heard_at or beat.started_at)
-    limit = QUOTES_LIMIT if beat.quotes_connected else RECONNECT_LIMIT
-    if silence > limit and (look.books is None or look.books.assets):
-        state = "connected, and brings nothing" if beat.quotes_connected else "not connected"
-        last = "none since main_app started" if heard_at is None else f"at {utc(heard_at)}"
-        lines = [
-            f"main_app's quote stream is {state}; the last quote: {last}.",
-            "Without quotes nothing is bought and nothing is sold. main_app keeps reconnecting by itself.",
-            "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
-        ]
-        yield _health_finding("quote stream silent", "No quotes arrive", lines)
-    if not beat.orders_connected:
-        lines = [
-            "main_app's stream of order updates is not connected. It keeps reconnecting by itself,",
-            "and asks for each open order meanwhile: fills are booked some seconds later, none is lost.",
-            "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
-        ]
-        yield _health_finding("order stream silent", "No order updates arrive", lines)
-    if PAIRS_TROUBLE in beat.troubles:
-        lines = [
-            "The exchange did not grant the quotes of every pair: those it left out are neither bought nor",
-            "sold; the others trade on. main_app asks for them again with its next connection.",
-            "To do: grep 'no quotes' logs/main_app.log names them; restart main_app to ask at once",
-        ]
-        yield _health_finding("pairs without quotes", "Some pairs get no quotes", lines)
-
-
-def _exchange(look: Look) -> Iterator[Finding]:
-    beat = look.beat
-    assert beat is not None
-    waits = START_TROUBLE in beat.troubles and look.books is not None
-    if not waits and not EXCHANGE_TROUBLES & {*beat.troubles}:
-        return
-    settled = "never yet" if beat.last_settle_at is None else f"at {utc(beat.last_settle_at)}"
-    lines = [
-        f"main_app gets no good answer from Alpaca (in its heartbeat: {', '.join(beat.troubles)}).",
-        f"Orders were last settled {settled}.",
-        "It asks again by itself, with pauses. Nothing is restarted for this, and nothing is taken for a no.",
-        "To do: at https://status.alpaca.markets see whether it is Alpaca; else ./bot doctor",
-    ]
-    yield _health_finding("exchange down", "The exchange does not answer", lines)
 
 
 def _disks(disks: Sequence[Disk]) -> Iterator[Finding]:

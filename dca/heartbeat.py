@@ -34,11 +34,26 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """A level that is reached and was not acted on. `action` is what is due: sale, buy or end of cooldown.
+    `lasted_seconds`: from the first quote that reached the level to the newest. `why`: what held it back.
+    """
+
+    symbol: str
+    action: str
+    since: datetime
+    lasted_seconds: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
     """What main_app last said of itself. Times are aware UTC; None: not yet, or not known.
 
     `slowest_worker_seconds`: since the worker that is longest at one task began it. `troubles`: what does
-    not work, as the log named it when it began.
+    not work, as the log named it when it began. `quote_lag_seconds`: received less quote time, of the newest;
+    `clock_ahead_seconds`: of ours before the exchange's, when they were compared last; `pairs`: whose quotes
+    are asked for.
     """
 
     pid: int
@@ -52,6 +67,10 @@ class Beat:
     orders_connected: bool
     last_order_update_at: datetime | None
     troubles: tuple[str, ...]
+    quote_lag_seconds: float | None = None
+    clock_ahead_seconds: float | None = None
+    pairs: int | None = None
+    delays: tuple[Delay, ...] = ()
 
 
 def read(path: Path) -> Beat | None:
@@ -77,7 +96,25 @@ def _beat(raw: dict[str, Any]) -> Beat:
         orders_connected=bool(orders.get("connected")),
         last_order_update_at=_time(orders.get("last_order_update_at")),
         troubles=tuple(str(name) for name in raw.get("troubles") or raw.get("waiting") or ()),
+        quote_lag_seconds=_number(raw.get("quote_lag_seconds")),
+        clock_ahead_seconds=_number(raw.get("clock_ahead_seconds")),
+        pairs=raw.get("pairs"),
+        delays=tuple(_delay(each) for each in raw.get("delays") or ()),
     )
+
+
+def _delay(raw: dict[str, Any]) -> Delay:
+    return Delay(
+        symbol=str(raw["symbol"]),
+        action=str(raw["action"]),
+        since=datetime.fromisoformat(raw["since"]),
+        lasted_seconds=float(raw["lasted_seconds"]),
+        why=str(raw["why"]),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _time(text: str | None) -> datetime | None:

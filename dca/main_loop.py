@@ -9,8 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dca import ledger
+from dca.delays import Delays
 from dca.desk import Desk, Watch
 from dca.errors import LostRace, Unavailable
+from dca.hearing import SILENT_SECONDS, Hearing
 from dca.inbox import ConfirmFee, Inbox, Settle
 from dca.logs import Troubles, fact, warn
 from dca.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
@@ -27,8 +29,9 @@ RULES_SECONDS = 3600.0
 HALTED_SECONDS = 60.0
 """How often the exchange is asked whether it trades a pair again that it did not."""
 AGAIN_SECONDS = 60.0
-SILENT_SECONDS = 15.0
-"""A quote stream silent for longer is compared with the exchange's latest quotes."""
+CLOCK_SECONDS = 3600.0
+"""How often our clock is compared with the exchange's; every AGAIN_SECONDS while it is wrong."""
+DELAYS_SECONDS = 5.0
 ASK_OFTEN = timedelta(seconds=20)
 ASK_SELDOM = timedelta(seconds=30)
 
@@ -66,7 +69,10 @@ class MainLoop:
         self._stop = stop
         self._asked_at: dict[int, datetime] = {}
         self._told: dict[str, Watch] = {}
-        self._due: dict[str, float] = {"rules": self._clock.monotonic() + RULES_SECONDS}
+        self._hearing = Hearing(broker, desk, feed, clock, troubles)
+        self.delays = Delays(desk, feed, clock)
+        started = self._clock.monotonic()  # which read the rules, and compared the clocks
+        self._due: dict[str, float] = {"rules": started + RULES_SECONDS, "clock": started + CLOCK_SECONDS}
         self._settle_now = False
 
     def tick(self) -> None:
@@ -81,7 +87,11 @@ class MainLoop:
         self.regularly("rules", RULES_SECONDS, self._read_rules)
         if self._is_any_halted():
             self.regularly("rules of a halted pair", HALTED_SECONDS, self._read_rules)
-        self.regularly("silence", SILENT_SECONDS / 3, self._probe_silence)
+        self.regularly("silence", SILENT_SECONDS / 3, self._hearing.probe)
+        self.regularly("clock", CLOCK_SECONDS, self._hearing.compare_clock)
+        if self._desk.clock_reading is not None and self._desk.clock_reading.is_wrong:
+            self.regularly("wrong clock", AGAIN_SECONDS, self._hearing.compare_clock)
+        self.regularly("delays", DELAYS_SECONDS, self.delays.look)
 
     def regularly(self, name: str, seconds: float, work: Callable[[], None]) -> None:
         """Do something when it is due; what does not answer is told once and tried again."""
@@ -227,20 +237,6 @@ class MainLoop:
         rules = self._desk.rules
         symbols = (watch.asset.asset_symbol for watch in self._desk.watches())
         return any(symbol in rules and not rules[symbol].tradable for symbol in symbols)
-
-    def _probe_silence(self) -> None:
-        """A quote stream that brings nothing is mute if the exchange has newer quotes, and otherwise only
-        has nothing to say."""
-        state, now = self._feed.quotes, self._clock.now()
-        symbols = sorted(self._desk.symbols() & self._desk.rules.keys())
-        heard = max(filter(None, (state.last_message_at, state.connected_at)), default=None)
-        if not symbols or not state.connected or heard is None:
-            return
-        if (now - heard).total_seconds() < SILENT_SECONDS:
-            return
-        times = self._broker.latest_quote_times(symbols)
-        if any((at - heard).total_seconds() > 1 for at in times.values()):
-            self._feed.reconnect(state, f"no quotes for {(now - heard).total_seconds():.0f} s")
 
 
 _OURS = {"id", "last_sell_price", "lock_reason", "lock_kind", "locked_at"}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+from dca.desk import Desk
 from dca.errors import ExchangeUnavailable
 from dca.logs import Troubles
 from dca.model import Quote, plain
@@ -19,8 +20,8 @@ PAUSE_SECONDS = 2.0
 
 
 class SecondLook:
-    """`problem_of` says why a quote must not decide anything; None for a good one. `not_before` is shared by
-    all workers: until when (monotonic) a pair is not asked for again."""
+    """`problem_of` says why a quote must not decide anything; None for a good one. The desk is all workers':
+    it has until when (monotonic) a pair is not asked for again, and why a price was not confirmed."""
 
     def __init__(
         self,
@@ -28,13 +29,14 @@ class SecondLook:
         clock: Clock,
         troubles: Troubles,
         problem_of: Callable[[Quote, datetime], str | None],
-        not_before: dict[str, float],
+        desk: Desk,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._troubles = troubles
         self._problem_of = problem_of
-        self._not_before = not_before
+        self._not_before = desk.unconfirmed_until
+        self._held_back = desk.held_back
 
     def newest(self, symbol: str) -> Quote | None:
         """The exchange's latest quote, if it can be had and may decide."""
@@ -67,6 +69,7 @@ class SecondLook:
             self._troubles.ends(subject, what, now, symbol=symbol)
             return True
         self._troubles.begins(subject, what, why, now, symbol=symbol)
+        self._held_back[symbol] = f"not confirmed: {why}"
         self._not_before[symbol] = self._clock.monotonic() + PAUSE_SECONDS
         return False
 

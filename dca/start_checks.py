@@ -1,14 +1,13 @@
 """What must be right before the first order; each failure is one line that says what to do."""
 
-from datetime import datetime
 from urllib.parse import urlsplit
 
+from dca import timing
 from dca.errors import RequestRefused, StartRefused
 from dca.model import Account, Control, TradingRules
 from dca.ports import Broker, Clock, MainBroker, Store
 from dca.settings import ExchangeSettings, Venue
-
-MAX_CLOCK_DIFFERENCE_SECONDS = 5.0
+from dca.timing import ClockReading
 
 
 def begin(
@@ -23,7 +22,7 @@ def begin(
     """
     account = read_account(broker, exchange)
     check_account(account)
-    check_clock(broker.clock(), clock.now())
+    check_clock(timing.read(broker, clock))
     control = store.transaction(lambda tx: tx.control())
     check_binding(control, account, database)
     return store.transaction(lambda tx: tx.next_epoch(account.id))
@@ -66,17 +65,12 @@ def check_account(account: Account) -> None:
         raise StartRefused(f"account {account.id} cannot trade crypto: {why}")
 
 
-def check_clock(exchange_time: datetime, our_time: datetime) -> None:
+def check_clock(reading: ClockReading) -> None:
     """Raises:
     StartRefused: the clocks differ too much to judge how old a quote is (F62).
     """
-    seconds = (our_time - exchange_time).total_seconds()
-    if abs(seconds) > MAX_CLOCK_DIFFERENCE_SECONDS:
-        side = "ahead of" if seconds > 0 else "behind"
-        raise StartRefused(
-            f"this machine's clock is {abs(seconds):.0f} s {side} the exchange's: set it right "
-            "(timedatectl set-ntp true)"
-        )
+    if reading.is_wrong:
+        raise StartRefused(f"{reading.words}: set it right (timedatectl set-ntp true)")
 
 
 def check_binding(control: Control, account: Account, database: str) -> None:

@@ -36,6 +36,7 @@ from dca.model import (
     round_down,
 )
 from dca.new_order import new_order
+from dca.placing import tell_placed, written_before
 from dca.ports import Broker, Clock, Store, Transaction
 from dca.second_look import SecondLook
 from dca.strategy import Action, CancelBuy, EndCooldown, Place
@@ -66,7 +67,7 @@ class Trader:
         self._clock = clock
         self._troubles = troubles
         self._limits = limits
-        self._second_look = SecondLook(broker, clock, troubles, self._quote_problem, desk.unconfirmed_until)
+        self._second_look = SecondLook(broker, clock, troubles, self._quote_problem, desk)
         self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
 
     def on_quote(self, quote: Quote) -> bool:
@@ -81,14 +82,20 @@ class Trader:
         if watch is None or watch.cycle is None or not watch.levels.reached(quote, now):
             return False
         if not self._desk.settled:
+            self.held_back(quote.symbol, "not every order in flight is settled yet")
             return False
         problem = self._quote_problem(quote, now)
         if problem is not None:
             self._troubles.begins("quotes", f"{quote.symbol} not used", problem, now, symbol=quote.symbol)
+            self.held_back(quote.symbol, f"its quotes are not used: {problem}")
             return False
         self._troubles.ends("quotes", f"{quote.symbol} not used", now, symbol=quote.symbol)
         self._act(watch, watch.cycle, quote)
         return True
+
+    def held_back(self, symbol: str, why: str) -> None:
+        """Note why a quote that reached a level led to nothing."""
+        self._desk.held_back[symbol] = why
 
     def _quote_problem(self, quote: Quote, now: datetime) -> str | None:
         return strategy.quote_problem(
@@ -103,14 +110,22 @@ class Trader:
         asset = self._desk.tradable_form(watch.asset)
         rules = self._desk.rules.get(asset.asset_symbol)
         if rules is None:
-            return  # delisted since the look: the next one says so
-        action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
-        if action is None or not self._is_confirmed(asset.asset_symbol, action):
+            self.held_back(asset.asset_symbol, "the exchange does not list the pair")
             return
+        action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
+        if action is None:
+            self.held_back(asset.asset_symbol, "its amount buys less than the exchange's smallest order")
+        elif self._is_confirmed(asset.asset_symbol, action):
+            self._carry_out(action, watch, asset, quote, rules)
+
+    def _carry_out(
+        self, action: Action, watch: Watch, asset: Asset, quote: Quote, rules: TradingRules
+    ) -> None:
         match action:
             case EndCooldown():
                 self._end_cooldown(asset, quote, rules)
             case CancelBuy(reason=reason):
+                self.held_back(asset.asset_symbol, "its open buy has to be canceled first, and has not ended")
                 acked = (order for order in watch.open_orders if order.state is OrderState.ACKED)
                 for order in acked:  # any other is for settling
                     self.cancel(order, reason)
@@ -159,15 +174,19 @@ class Trader:
 
     def _place(self, asset: Asset, quote: Quote, rules: TradingRules, *, with_position: bool) -> None:
         """Claim an order in one transaction, then send it. A sell is bounded by the position."""
+        self.held_back(asset.asset_symbol, "under lock its rows were found otherwise")
         started = self._clock.monotonic()
         position = self._broker.position(asset.asset_symbol) if with_position else None
-        if self._clock.monotonic() - started > SEND_WITHIN_SECONDS:
-            return  # claimed now it would not be sent, and block its asset: the next quote asks again
+        if (seconds := self._clock.monotonic() - started) > SEND_WITHIN_SECONDS:
+            # Claimed now it would not be sent, and block its asset: the next quote asks again.
+            why = f"the exchange took {seconds:.1f} s to say what the account holds"
+            self.held_back(asset.asset_symbol, f"{why}, the limit is {SEND_WITHIN_SECONDS:.0f} s")
+            return
         self._broker.reserve(Side.SELL if with_position else Side.BUY)
         mine: list[tuple[Order, str]] = []
 
         def claim(tx: Transaction) -> tuple[Order, str] | None:
-            written = _written_before(tx, mine)
+            written = written_before(tx, mine)
             if written is None:
                 written = self._claim(tx, asset, quote, rules, position)
                 mine.extend([written] if written is not None else [])
@@ -181,15 +200,15 @@ class Trader:
             self.books.look(asset.asset_symbol)
             return
         order, reason = claimed
-        self._send(order, 1, started, partial(_tell_placed, order, reason))
+        self._send(order, 1, started, partial(tell_placed, order, reason))
 
     def _claim(
         self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
     ) -> tuple[Order, str] | None:
         mode, current, cycle = self._locked(tx, asset)
         now = self._clock.now()
-        if current is None or cycle is None or self._quote_problem(quote, now) is not None:
-            return None  # it grew old while the position was read or a lock waited for
+        if current is None or cycle is None or self._has_grown_old(quote, now):
+            return None
         action = strategy.decide(current, cycle, quote, rules, now, mode)
         if not isinstance(action, Place):
             return None
@@ -213,6 +232,13 @@ class Trader:
         )
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
+
+    def _has_grown_old(self, quote: Quote, now: datetime) -> bool:
+        """Whether it may not decide any more, after the position was read and a lock waited for."""
+        why = self._quote_problem(quote, now)
+        if why is not None:
+            self.held_back(quote.symbol, f"before its order was claimed its quote was {why}")
+        return why is not None
 
     def _against_position(
         self,
@@ -259,6 +285,7 @@ class Trader:
         if self._clock.monotonic() - claiming_since > SEND_WITHIN_SECONDS:
             tell()
             what, why = f"not sent {order.client_order_id}", "the claim took too long"
+            self.held_back(order.symbol, f"{why}: exchange or database are slow")
             warn("order", what, symbol=order.symbol, why=why)
             self.books.look(order.symbol)
             return
@@ -351,28 +378,3 @@ class Trader:
         )
         self.books.look(order.symbol)
         self._broker.cancel(wanted.exchange_order_id)
-
-
-def _tell_placed(order: Order, reason: str) -> None:
-    fact(
-        "order",
-        f"placing {order.client_order_id}",
-        symbol=order.symbol,
-        cycle=order.cycle_id,
-        side=order.side.value,
-        purpose=order.purpose.value,
-        safety_order=order.level or None,
-        qty=order.qty,
-        limit=order.limit_price,
-        why=reason,
-    )
-
-
-def _written_before(tx: Transaction, mine: list[tuple[Order, str]]) -> tuple[Order, str] | None:
-    """What an earlier run of the same claim wrote, if only its commit's answer was lost: to be sent (F31)."""
-    for order, reason in mine:
-        tx.cycle(order.cycle_id)
-        for found in tx.orders(order.cycle_id):
-            if (found.client_order_id, found.created_at) == (order.client_order_id, order.created_at):
-                return found, reason
-    return None

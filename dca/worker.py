@@ -99,6 +99,8 @@ class Worker:
             answered = self._handle(item)
             survived = True
         except Unavailable as error:
+            if isinstance(item, Quote):
+                self._trader.held_back(item.symbol, str(error))
             self._rests.failed(item.symbol if isinstance(item, Quote) else None)
             self._troubles.begins("worker", type(error).__name__, str(error), self._clock.now())
             survived = True

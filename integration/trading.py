@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from dca import start_checks
+from dca import start_checks, timing
 from dca.model import ZERO, CycleStatus, OrderState, OrderType, Purpose, Side, plain
 from integration.market import Market
 from integration.problems import Failed
@@ -23,7 +23,7 @@ def connection(world: World, _market: Market) -> None:
         f"account {account.id[:8]}.. is {account.status}, crypto {account.crypto_status}, buying power "
         f"{plain(account.non_marginable_buying_power)} dollars"
     )
-    start_checks.check_clock(world.account.broker.clock(), world.clock.now())
+    start_checks.check_clock(timing.read(world.account.broker, world.clock))
     before = world.books.control()
     if world.books.asset(STORY) is None:
         # Quotes are asked for where there is a cycle; nothing is bought while it is disabled.

@@ -198,6 +198,10 @@ class FakeExchange:
             for symbol in symbols
         }
 
+    def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
+        self._answer()
+        return dict.fromkeys(symbols, self.quoted_at or self.clock.now())
+
     def position(self, symbol: str) -> Position:
         self._answer()
         qty = self.held.get(symbol, Decimal(0))

@@ -86,7 +86,7 @@ def test_where_all_is_well_nothing_is_found_and_all_is_judged() -> None:
             "kill switch",
         ),
         *("caretaker overdue", "exchange down", "quote stream silent", "order stream silent", "disk full"),
-        "pairs without quotes",
+        *("pairs without quotes", "delayed", "clock wrong", "quotes late"),
     }
 
 

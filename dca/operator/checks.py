@@ -14,7 +14,7 @@ from dca.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
 from dca.operator import crontab, ladder, layout, rows, staleness
 from dca.operator.overview import Books, Overview
 from dca.records import Server
-from dca.start_checks import MAX_CLOCK_DIFFERENCE_SECONDS
+from dca.timing import MOST_SECONDS
 
 STREAM_SYMBOLS = 30
 """Older documents of Alpaca allow so many symbols on a free plan's stream; more are refused with error 405.
@@ -126,7 +126,7 @@ def of_time_zones(server: Server, now: datetime) -> list[Line]:
     seconds = (server.utc - now).total_seconds()
     fact = f"the server's differs from this machine's by {seconds:+.1f} s"
     remedy = "set both right (timedatectl set-ntp true): created_at columns come from the server"
-    late = abs(seconds) > MAX_CLOCK_DIFFERENCE_SECONDS
+    late = abs(seconds) > MOST_SECONDS
     lines.append(warn("database clock", fact, remedy) if late else ok("database clock", fact))
     return lines
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import dca.settings
-from dca import heartbeat, maintenance, start_checks, store, strategy
+from dca import heartbeat, maintenance, start_checks, store, strategy, timing
 from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, SettingsProblem, StartRefused
 from dca.model import Account, Quote
 from dca.operator import checks, crontab, ladder, layout
@@ -231,14 +231,12 @@ class _Found:
             yield checks.of_quotes(self._market.quotes, self._market.trouble)
 
     def _of_clock(self) -> Line:
-        clock = self._tools.clock
         try:
-            before, theirs, after = clock.now(), self._tools.broker.clock(), clock.now()
+            reading = timing.read(self._tools.broker, self._tools.clock)
         except ExchangeUnavailable as error:
             return checks.warn("clock", f"not checked: {error}")
-        ours = before + (after - before) / 2
-        words = f"{(ours - theirs).total_seconds():+.1f} s from the exchange's"
-        return _checked("clock", words, lambda: start_checks.check_clock(theirs, ours))
+        words = f"{reading.ahead_seconds:+.1f} s from the exchange's"
+        return _checked("clock", words, lambda: start_checks.check_clock(reading))
 
     def of_both(self) -> Iterator[Line]:
         """What takes the database and the exchange."""

@@ -9,13 +9,15 @@ from dataclasses import replace
 from decimal import Decimal
 
 from dca import strategy
-from dca.health import BEAT_LIMIT, QUOTES_LIMIT
+from dca.health import BEAT_LIMIT
 from dca.heartbeat import Beat
 from dca.model import Asset, Cycle, CycleStatus, Mode, Quote, Side, plain
 from dca.operator import ladder, layout, rows, staleness
-from dca.operator.gate import BOTH, BUYS, Gate, Look, Part
+from dca.operator.gate import BOTH, BUYS, SELLS, Gate, Look, Part
 from dca.operator.order_gates import HELD, of_buys, of_sells
+from dca.pulse import QUOTES_LIMIT
 
+_WORTH_TELLING_SECONDS = 10
 _NO_LIMIT = Decimal(10**12)
 
 
@@ -76,6 +78,7 @@ def _of_main_app(look: Look) -> Iterator[Gate]:
         yield _everything("maintenance", None if look.is_running else False, words)
     yield from _of_the_mode(look)
     if beat is not None:
+        yield from _delay(look, beat)
         yield _everything("settled", *_settled(look, beat))
         yield _everything("quote stream", *_quote_stream(look, beat))
         words = "order updates are connected"
@@ -115,6 +118,15 @@ def _settled(look: Look, beat: Beat) -> tuple[bool, str]:
     )
 
 
+def _delay(look: Look, beat: Beat) -> Iterator[Gate]:
+    """What main_app itself says of it: the only one who knows of its own stream and waits."""
+    for each in beat.delays:
+        if each.symbol == look.symbol and each.lasted_seconds >= _WORTH_TELLING_SECONDS:
+            stops = SELLS if each.action == "sale" else BUYS
+            words = f"its {each.action} is due since {each.since:%H:%M:%S} UTC, held back last: {each.why}"
+            yield _everything("held back", False, words, stops)
+
+
 def _quote_stream(look: Look, beat: Beat) -> tuple[bool, str]:
     if not beat.quotes_connected:
         return False, "the quote stream is not connected"
@@ -123,8 +135,13 @@ def _quote_stream(look: Look, beat: Beat) -> tuple[bool, str]:
     age, limit = look.now - beat.last_quote_at, QUOTES_LIMIT
     return (
         age <= limit,
-        f"the stream's newest quote is {layout.span(age)} old, the limit {layout.span(limit)}",
+        f"the stream's newest quote is {layout.span(age)} old, the limit {layout.span(limit)}{_lag(beat)}",
     )
+
+
+def _lag(beat: Beat) -> str:
+    lag = beat.quote_lag_seconds
+    return "" if lag is None else f"; they come {lag:.1f} s after their time"
 
 
 def _of_the_quote(look: Look) -> Iterator[Gate]:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dca.health import BEAT_LIMIT, PERIODS, QUOTES_LIMIT, overdue_after
+from dca import pulse
+from dca.health import BEAT_LIMIT, PERIODS, overdue_after
 from dca.operator.overview import Books, Overview
+from dca.pulse import QUOTES_LIMIT
 from dca.records import Result
 
 SETTLE_LIMIT = timedelta(seconds=60)
@@ -92,6 +94,10 @@ def about_main_app(look: Overview) -> list[str]:
     found = []
     if quotes_are_silent(look):
         found.append("the quote stream is silent: nothing is decided until it speaks")
+    found += [
+        f"{each.symbol}: {each.action} due since {each.since:%m-%d %H:%M} UTC, held back last: {each.why}"
+        for each in pulse.delayed(beat)
+    ]
     if not beat.orders_connected:
         found.append("the order stream is down: orders in flight are asked for every few seconds instead")
     settled = beat.last_settle_at

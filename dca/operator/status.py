@@ -154,7 +154,8 @@ def _about_streams(look: Overview) -> Text:
     beat = look.beat
     if beat is None or not look.is_running:
         return Text("-")
-    quotes = Text(f"newest quote {_ago(beat.last_quote_at, look.now)}")
+    lag = "" if beat.quote_lag_seconds is None else f", {beat.quote_lag_seconds:.1f} s late"
+    quotes = Text(f"newest quote {_ago(beat.last_quote_at, look.now)}{lag}")
     if not beat.quotes_connected:
         quotes = Text("quotes not connected", style="red")
     elif staleness.quotes_are_silent(look):

@@ -178,3 +178,9 @@ class Ears:
 
     def look_again(self, symbol: str) -> None:
         """It brings no quotes of its own."""
+
+    def newest(self, symbol: str) -> Quote | None:
+        """It has heard none."""
+
+    def newest_at(self) -> datetime | None:
+        """Nor that."""

@@ -14,7 +14,7 @@ How a step maps to dca:
     a step of the model                         the code
     ------------------------------------------  ---------------------------------------------------------
     main writes down order n (T1)               Trader._place, Trader._claim, lifecycle.placed
-      its commit's answer is lost, run again    Store.transaction, trader._written_before
+      its commit's answer is lost, run again    Store.transaction, placing.written_before
       takes too long, and leaves it             Trader._place (SEND_WITHIN_SECONDS)
     main sends order n                          Trader._send, Broker.submit
     books the answer (T2)                       Bookkeeper.book, Bookkeeper._book, ledger.merge

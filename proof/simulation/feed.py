@@ -1,7 +1,7 @@
 """Both streams, as a process of the simulation gets them: in time, late, twice, in disorder or not at all."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -86,6 +86,12 @@ class SimFeed:
         quote = self._newest.get(symbol)
         if quote is not None and (self._process.clock.now() - quote.at).total_seconds() <= AGAIN_SECONDS:
             self._compare(quote)
+
+    def newest(self, symbol: str) -> Quote | None:
+        return self._newest.get(symbol)
+
+    def newest_at(self) -> datetime | None:
+        return max((quote.at for quote in self._newest.values()), default=None)
 
     def _compare(self, quote: Quote) -> None:
         tripwire = self._tripwires.get(quote.symbol)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -253,6 +254,12 @@ class Deaf:
 
     def look_again(self, symbol: str) -> None:
         """Nor this."""
+
+    def newest(self, symbol: str) -> Quote | None:
+        """None was heard."""
+
+    def newest_at(self) -> datetime | None:
+        """None was heard."""
 
 
 def loop_of(rig: Rig, stop: Callable[[str], None] = lambda _: None) -> tuple[MainLoop, Inbox]:

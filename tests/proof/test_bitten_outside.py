@@ -24,6 +24,7 @@ from dca.inbox import Inbox
 from dca.model import Account, Control, Mode, Unknown
 from dca.store import Store
 from dca.store_rows import outward
+from dca.timing import ClockReading
 from tests.builders import SYMBOL, order, snapshot
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT
@@ -268,11 +269,10 @@ def test_F49_a_database_belongs_to_one_account() -> None:
 
 @pytest.mark.parametrize(("seconds", "words"), [(6, "ahead of"), (-6, "behind"), (-3600, "behind")])
 def test_F62_with_a_wrong_clock_it_does_not_start(seconds: int, words: str) -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(StartRefused, match=words):
-        start_checks.check_clock(now, now + timedelta(seconds=seconds))
-    start_checks.check_clock(now, now + timedelta(seconds=4))
-    start_checks.check_clock(now, now - timedelta(seconds=4))
+        start_checks.check_clock(ClockReading(ahead_seconds=seconds))
+    start_checks.check_clock(ClockReading(ahead_seconds=4))
+    start_checks.check_clock(ClockReading(ahead_seconds=-4))
 
 
 def test_F45_deaths_over_an_asset_are_counted_from_start_to_start(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from dca.logs import Troubles
 from dca.main_loop import MainLoop
 from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
 from dca.ports import Clock
+from dca.timing import ClockReading
 from dca.worker import Rests, Worker
 from tests.caring import edit
 from tests.fake_exchange import FakeExchange
@@ -78,10 +79,9 @@ def test_F62_with_a_clock_that_jumped_no_quote_decides(rig: Rig, seconds: float)
 
 @pytest.mark.parametrize("seconds", [-6, 6])
 def test_F62_a_clock_that_is_wrong_keeps_it_from_starting(rig: Rig, seconds: float) -> None:
-    now = rig.clock.now()
-    start_checks.check_clock(now + timedelta(seconds=seconds * 4 / 5), now)
+    start_checks.check_clock(ClockReading(ahead_seconds=seconds * 4 / 5))
     with pytest.raises(StartRefused, match="clock is 6 s"):
-        start_checks.check_clock(now + timedelta(seconds=seconds), now)
+        start_checks.check_clock(ClockReading(ahead_seconds=seconds))
 
 
 # ---- the worker and the loop around it ---------------------------------------------------------------------
