@@ -121,32 +121,22 @@ class Feed:
     def look_again(self, symbol: str) -> None:
         """Compare a pair's newest quote with its levels once more: they were others when it came, and a quiet
         pair's next quote may be a minute away. For any thread."""
-        message, tripwire = self._newest.get(symbol), self._tripwires.get(symbol)
-        if message is None or tripwire is None:
-            return
-        now = self._clock.now()
-        try:
-            quote = wire.stream_quote(message, now)
-        except ValueError:
-            return  # only its prices were looked at before
-        if (now - quote.at).total_seconds() > AGAIN_SECONDS:
+        quote, tripwire, now = self.newest(symbol), self._tripwires.get(symbol), self._clock.now()
+        if quote is None or tripwire is None or (now - quote.at).total_seconds() > AGAIN_SECONDS:
             return
         if not is_quiet(tripwire, float(quote.bid), float(quote.ask), now):
             self._inbox.put_quote(quote)
 
     def newest(self, symbol: str) -> Quote | None:
         """A pair's newest quote; received, as far as that is known here, when it was first asked for."""
-        message = self._newest.get(symbol)
-        if message is None:
-            return None
-        known = self._asked_for.get(symbol)
-        if known is None or known[0] is not message:
+        message, known = self._newest.get(symbol), self._asked_for.get(symbol)
+        if message is not None and (known is None or known[0] is not message):
             try:
                 known = message, wire.stream_quote(message, self._clock.now())
             except ValueError:
-                return None
+                return None  # only its prices were looked at before
             self._asked_for[symbol] = known
-        return known[1]
+        return None if known is None else known[1]
 
     def newest_at(self) -> datetime | None:
         """When the exchange made the newest of all quotes that came."""
