@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger, lifecycle
+from dca import invariants, ledger, lifecycle
 from dca.agreement import write_booking
 from dca.desk import Desk
 from dca.lifecycle import Booking
@@ -108,29 +108,44 @@ class Bookkeeper:
         before = next(order for order in orders if order.client_order_id == snapshot.client_order_id)
         if attempt is not None:
             tx.answer_attempt(before.id, attempt, "accepted")
-        difference = ledger.mismatch(before, snapshot)
-        if difference is not None and ledger.is_taken(before, snapshot):
-            return before, *self._id_was_taken(tx, cycle, orders, before)
-        if difference is not None:
-            self._lock(tx, before, f"the exchange's order {before.client_order_id}: {difference}")
+        stranger = ledger.stranger(before, snapshot)
+        if stranger is not None and ledger.is_taken(before, snapshot):
+            unknown = None if ledger.is_older(before, snapshot) else stranger
+            return before, *self._id_was_taken(tx, cycle, orders, before, unknown)
+        if stranger is not None:
+            self._lock(tx, before, f"the exchange's order {before.client_order_id}: {stranger}")
             return before, before, Booking(cycle=cycle)
-        after = ledger.merge(before, snapshot, self._clock.now())
+        after = self._merged(before, snapshot)
         if after == before:
             return before, after, Booking(cycle=cycle)
-        if after.state is OrderState.GHOST and before.state is not OrderState.GHOST:
-            self._lock(tx, after, f"order {after.client_order_id} was given up and turned up after all")
+        self._lock_for_what_it_is(tx, before, after)
         tx.update_order(after)
         cycle = lifecycle.with_its_order(cycle, before)
         return before, after, self._move_on(tx, cycle, _with(orders, after))
 
+    def _merged(self, order: Order, snapshot: Snapshot) -> Order:
+        now = self._clock.now()
+        merged = ledger.merge(order, snapshot, now)
+        difference = ledger.difference(order, snapshot)
+        return merged if difference is None else ledger.with_difference(merged, difference, now)
+
+    def _lock_for_what_it_is(self, tx: Transaction, before: Order, after: Order) -> None:
+        """What came back otherwise than it was sent, or after it was given up, is somebody's decision."""
+        if after.is_undecided and (not before.is_undecided or after.filled_qty > before.filled_qty):
+            self._lock(tx, after, invariants.reason([invariants.undecided(after)]))
+        elif after.state is OrderState.GHOST and before.state is not OrderState.GHOST:
+            self._lock(tx, after, f"order {after.client_order_id} was given up and turned up after all")
+
     def _id_was_taken(
-        self, tx: Transaction, cycle: Cycle, orders: list[Order], order: Order
+        self, tx: Transaction, cycle: Cycle, orders: list[Order], order: Order, unknown: str | None
     ) -> tuple[Order, Booking]:
         """After an older backup our ids come again: the exchange has an older order of that id, so ours was
-        not taken and never can be. It counts as refused; the next one has another number."""
+        not taken and never can be. It counts as refused; the next one has another number. What else an order
+        under our id may be is `unknown`, and somebody has to look."""
         now = self._clock.now()
         reason = f"the id {order.client_order_id} was used before (an older backup?)"
-        rejected = replace(order, state=OrderState.REJECTED, closed_at=now)
+        rejected = replace(order, state=OrderState.REJECTED, closed_at=now, difference=unknown)
+        self._lock_for_what_it_is(tx, order, rejected)
         tx.update_order(rejected)
         refused = lifecycle.refused(cycle, order.side, reason, now)
         return rejected, self._move_on(tx, refused, _with(orders, rejected))
@@ -282,15 +297,14 @@ class Bookkeeper:
         if exact is None or exact == order:
             return
         tx.update_order(exact)
-        booked = lifecycle.book(cycle, _with(orders, exact), self._clock.now()).cycle
-        if booked != cycle:
-            tx.update_cycle(booked)
+        now = self._clock.now()
+        write_booking(tx, cycle, lifecycle.book(cycle, _with(orders, exact), now), now)
 
     def _tell(self, before: Order, after: Order, booking: Booking) -> None:
         """One line per fact: what was filled, how it ended, and what the cycle made of it."""
         symbol, cycle = after.symbol, after.cycle_id
         if after.filled_qty > before.filled_qty:
-            part = "filled" if after.filled_qty == after.qty else "partly filled"
+            part = "filled" if _is_all(after) else "partly filled"
             fact(
                 "order",
                 f"{part} {after.client_order_id}",
@@ -300,7 +314,7 @@ class Bookkeeper:
                 symbol=symbol,
                 cycle=cycle,
             )
-        if before.is_live and not after.is_live and after.filled_qty < after.qty:
+        if before.is_live and not after.is_live and not _is_all(after):
             why = "asked for" if after.cancel_was_ours else "not at our request"
             fact(
                 "order",
@@ -324,6 +338,11 @@ class Bookkeeper:
 
 def _cents(dollars: Decimal) -> Decimal:
     return dollars.quantize(Decimal("0.01"))
+
+
+def _is_all(order: Order) -> bool:
+    """Whether all that the exchange took of it is filled; that may be another quantity than was sent."""
+    return order.filled_qty >= order.qty or order.exchange_status == "filled"
 
 
 def _with(orders: list[Order], changed: Order) -> list[Order]:

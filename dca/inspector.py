@@ -116,7 +116,7 @@ class Inspector:
 
     def _of_rows(self, asset: Asset, rows: "_Rows") -> list[Violation]:
         judged = rows.has_cycle(asset) or asset.id in self._having_cycle
-        return rows.violations(asset) if judged else []
+        return [*rows.undecided(asset), *(rows.violations(asset) if judged else [])]
 
     def _since(self, tx: Transaction, asset: Asset, last_run: datetime) -> datetime:
         if asset.lock_kind is not LockKind.BREAK or asset.locked_at is None:
@@ -146,14 +146,19 @@ class Inspector:
 
 
 class _Rows:
-    """All live cycles and all live orders: a statement each, so each is a moment of its own, and whole."""
+    """All live cycles, live orders and undecided orders: a statement each, so each is a moment of its own,
+    and whole."""
 
     def __init__(self, tx: Transaction) -> None:
         self.cycles = tx.live_cycles()
         self._orders = [order for order in tx.open_orders() if order.is_live]
+        self._undecided = tx.undecided_orders()
 
     def has_cycle(self, asset: Asset) -> bool:
         return any(cycle.asset_id == asset.id for cycle in self.cycles)
+
+    def undecided(self, asset: Asset) -> list[Violation]:
+        return [invariants.undecided(order) for order in self._undecided if order.asset_id == asset.id]
 
     def violations(self, asset: Asset) -> list[Violation]:
         cycles = [cycle for cycle in self.cycles if cycle.asset_id == asset.id]

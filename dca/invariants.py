@@ -1,8 +1,9 @@
 """What must be true of the books whatever happens, by number; and what speaks against it.
 
 Pure. The bot's own book (I01, I07, I08, I11 to I14) agrees with itself in every committed state; with the
-exchange's (I05, I06, I30) it agrees once nothing is in flight. That the position covers the cycle (I09) is in
-caretaking.py, with the rest of what is concluded from positions. A violation is told, never repaired.
+exchange's (I05, I06, I30) it agrees once nothing is in flight. I31 waits for the operator. That the position
+covers the cycle (I09) is in caretaking.py, with the rest of what is concluded from positions. A violation is
+told, never repaired.
 """
 
 import re
@@ -41,6 +42,7 @@ RULES = {
     "I13": "an enabled asset has one live cycle",
     "I14": "a cycle's status says what its orders say",
     "I30": "no order is in one of the two books only",
+    "I31": "what an order did that came back changed, or after it was given up, is decided by the operator",
 }
 """As the mails say them."""
 PAST = frozenset({"I08", "I11", "I12"})
@@ -122,6 +124,18 @@ def _one_live_order(whose: str, orders: Sequence[Order]) -> Iterator[Violation]:
         )
 
 
+def undecided(order: Order) -> Violation:
+    """I31 of an order on which the operator has to decide (Order.is_undecided)."""
+    name = order.client_order_id
+    words = f"order {name} was given up and turned up after all"
+    if order.difference is not None:
+        words = f"the exchange has order {name} otherwise than it was sent: {order.difference}"
+    did = f"{order.side.value} filled {plain(order.filled_qty)}"
+    if order.filled_avg_price is not None:
+        did += f" at {plain(order.filled_avg_price)}"
+    return Violation(number="I31", about=name, words=f"{words}; {did}, booked in cycle {order.cycle_id}")
+
+
 def _derived(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
     """I07."""
     totals = ledger.totals(orders)
@@ -136,9 +150,9 @@ def _derived(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
 
 
 def _not_oversold(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
-    """I08. A ghost's sale is told when it turns up; what fees explain is nobody's coin."""
+    """I08. What was not asked for is told by I31; what fees explain is nobody's coin."""
     buys = [order for order in orders if order.side is Side.BUY]
-    sells = [order for order in _without_ghosts(orders) if order.side is Side.SELL and _takes_part(order)]
+    sells = [order for order in _asked_for(orders) if order.side is Side.SELL and _takes_part(order)]
     held = sum((order.filled_qty - order.fee_qty for order in buys), ZERO)
     sold = sum((order.filled_qty for order in sells), ZERO)
     offered = sum((order.qty - order.filled_qty for order in sells if order.is_live), ZERO)
@@ -152,8 +166,8 @@ def _not_oversold(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
 
 
 def _within_budget(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
-    """I11. What the operator adopted is not the bot's spending; a ghost's is told when it turns up."""
-    bought = [order for order in _without_ghosts(orders) if _spent(order) > 0]
+    """I11. What the operator adopted is not the bot's spending; what was not asked for is told by I31."""
+    bought = [order for order in _asked_for(orders) if _spent(order) > 0]
     base = [order for order in bought if order.purpose is Purpose.BASE]
     if base:
         # A base order too small to be sold is topped up, by the exchange's smallest buy at the least.
@@ -184,7 +198,7 @@ def _spent(order: Order) -> Decimal:
 
 def _levels(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]:
     """I12."""
-    filled = [order for order in _without_ghosts(orders) if order.filled_qty > 0]
+    filled = [order for order in _asked_for(orders) if order.filled_qty > 0]
     safety = [order for order in filled if order.purpose is Purpose.SAFETY]
     for level, count in Counter(order.level for order in safety).items():
         if count > 1:
@@ -255,7 +269,8 @@ def of_order(order: Order, snapshot: Snapshot) -> list[Violation]:
         return []
     if order.filled_qty > snapshot.filled_qty:
         return [_unlike(order, "I05", f"{plain(order.filled_qty)} filled", plain(snapshot.filled_qty))]
-    other = ledger.mismatch(order, snapshot)
+    known = order.difference is not None  # and told by I31
+    other = ledger.stranger(order, snapshot) if known else ledger.mismatch(order, snapshot)
     if other is not None:
         words = f"the exchange's order {order.client_order_id}: {other}"
         return [Violation(number="I06", about=order.client_order_id, words=words, at=_touched([order]))]
@@ -313,8 +328,9 @@ def denied(order: Order) -> Violation:
 # ---- words -------------------------------------------------------------------------------------------------
 
 
-def _without_ghosts(orders: Sequence[Order]) -> list[Order]:
-    return [order for order in orders if order.state is not OrderState.GHOST]
+def _asked_for(orders: Sequence[Order]) -> list[Order]:
+    """Without ghosts, and without what came back otherwise than it was sent."""
+    return [order for order in orders if order.state is not OrderState.GHOST and order.difference is None]
 
 
 def _takes_part(order: Order) -> bool:

@@ -22,6 +22,7 @@ from dca.model import (
     Purpose,
     Side,
     Snapshot,
+    plain,
     round_up,
 )
 
@@ -34,6 +35,9 @@ LEDGER_STEP = Decimal("1e-15")
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """The clocks may differ by seconds; an order that is older than ours by more is another order."""
+
+LONGEST_DIFFERENCE = 300
+"""Letters that the column takes."""
 
 ANY_PREFIX = "dca-"
 """How the ids of all installations begin: after a restored backup the ledger has orders of an earlier one."""
@@ -97,32 +101,66 @@ def is_incomplete(snapshot: Snapshot) -> bool:
 
 
 def mismatch(order: Order, snapshot: Snapshot) -> str | None:
-    """Say how the exchange's order differs from the one we wrote down; None if it is the same.
+    """Say how the exchange's order differs from the one we wrote down; None if it is the same."""
+    return stranger(order, snapshot) or difference(order, snapshot)
 
-    A recreated database could meet an old order of the same id (F50). The limit price may have been
-    rounded to a tick by the exchange (not established: alpaca.md 2.2), so it only has to be near.
+
+def stranger(order: Order, snapshot: Snapshot) -> str | None:
+    """Say why what the exchange has under our id is no order of ours, or cannot be; None if it is ours.
+
+    A recreated database could meet an old order of the same id (F50).
     """
+    most = max(order.qty, snapshot.qty or ZERO)
+    if snapshot.filled_qty > most:
+        return f"{plain(snapshot.filled_qty)} of {plain(most)} are filled"
+    return _another(order, snapshot)
+
+
+def _another(order: Order, snapshot: Snapshot) -> str | None:
     if snapshot.symbol.replace("/", "") != order.symbol.replace("/", ""):
         return f"symbol is {snapshot.symbol}, not {order.symbol}"
     if snapshot.side != order.side:
         return f"side is {snapshot.side}, not {order.side}"
-    if snapshot.qty is not None and snapshot.qty != order.qty:
-        return f"quantity is {snapshot.qty}, not {order.qty}"
-    if snapshot.filled_qty > order.qty:
-        return f"{snapshot.filled_qty} of {order.qty} are filled"
-    if snapshot.limit_price is not None and not _is_near(snapshot.limit_price, order.limit_price):
-        return f"limit price is {snapshot.limit_price}, not {order.limit_price}"
-    if snapshot.created_at is not None and snapshot.created_at < order.created_at - CLOCK_TOLERANCE:
+    if is_older(order, snapshot):
         return f"it was made at {snapshot.created_at}, before we wrote ours down at {order.created_at}"
     return None
 
 
+def is_older(order: Order, snapshot: Snapshot) -> bool:
+    """Whether the exchange's order was made well before ours was written down."""
+    return snapshot.created_at is not None and snapshot.created_at < order.created_at - CLOCK_TOLERANCE
+
+
+def difference(order: Order, snapshot: Snapshot) -> str | None:
+    """Say how an order of ours came back otherwise than it was sent; None if it did not. What it fills is
+    ours all the same.
+
+    The limit price may have been rounded to a tick by the exchange (not established: alpaca.md 2.2), so it
+    only has to be near.
+    """
+    if snapshot.qty is not None and snapshot.qty != order.qty:
+        return f"quantity is {plain(snapshot.qty)}, not {plain(order.qty)}"
+    if snapshot.limit_price is not None and not _is_near(snapshot.limit_price, order.limit_price):
+        sent = "none" if order.limit_price is None else plain(order.limit_price)
+        return f"limit price is {plain(snapshot.limit_price)}, not {sent}"
+    return None
+
+
 def is_taken(order: Order, snapshot: Snapshot) -> bool:
-    """Whether an id that we sent without an answer yet is that of a much older order (F50)."""
+    """Whether an id that we sent without an answer yet is that of another order (F50)."""
     unanswered = order.state is OrderState.SENT and order.exchange_order_id is None
-    if not unanswered or snapshot.created_at is None:
-        return False
-    return snapshot.created_at < order.created_at - CLOCK_TOLERANCE
+    return unanswered and _another(order, snapshot) is not None
+
+
+def with_difference(order: Order, words: str, now: datetime) -> Order:
+    """An order that is not what was sent. It was not wanted like that: what is open of it has to go."""
+    unwanted = order.state is OrderState.ACKED
+    return replace(
+        order,
+        difference=order.difference or words[:LONGEST_DIFFERENCE],
+        state=OrderState.CANCEL_REQUESTED if unwanted else order.state,
+        cancel_requested_at=now if unwanted else order.cancel_requested_at,
+    )
 
 
 def _is_near(price: Decimal, ours: Decimal | None) -> bool:
@@ -180,6 +218,7 @@ def _with_fill(order: Order, snapshot: Snapshot) -> Order:
         fee_qty=coin_fee(snapshot.filled_qty) if order.side is Side.BUY else ZERO,
         fee_usd=dollar_fee(value) if order.side is Side.SELL else ZERO,
         fee_source=FeeSource.ASSUMED,
+        decided_at=None,  # of what it filled now nobody knew
     )
 
 

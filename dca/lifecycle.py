@@ -46,7 +46,7 @@ TRANSITIONS: dict[tuple[CycleStatus, Event], CycleStatus] = {
     (_S.SELLING, _E.SELL_CLOSED): _S.WATCHING,
     (_S.SELLING, _E.SOLD_OUT): _S.COMPLETE,
     (_S.COOLDOWN, _E.COOLDOWN_OVER): _S.WATCHING,
-    # The operator sold it elsewhere, and says so (./bot accept).
+    # The operator sold it elsewhere, and says so (./bot accept); or a sale that was given up was none.
     (_S.WATCHING, _E.SOLD_OUTSIDE): _S.COMPLETE,
     # No order of the cycle may be live then (trader); its coins are gone or given to the operator.
     (_S.WATCHING, _E.BREAK_PROVEN): _S.ERROR,
@@ -140,18 +140,36 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     if cycle.status in ENDED:
         # Also one that was ended by hand (F84): without a sale, or at 0000-00-00, which is read as None.
         return Booking(cycle=replace(current, completed_at=cycle.completed_at or now))
-    if cycle.status not in IN_FLIGHT or any(order.is_live for order in orders):
+    if any(order.is_live for order in orders):
         return Booking(cycle=checked(current))
+    if cycle.status not in IN_FLIGHT:
+        return _watching_on(current, orders, now)
     last = max(orders, key=lambda order: order.seq)
     # What the order was counts, not what somebody wrote over the status while it was live (F84).
     current = replace(_after_closing(current, last, now), status=_in_flight(last))
-    sellable = round_down(current.quantity, last.qty_increment) >= last.min_order_size
+    sellable = _is_sellable(current, last)
     if last.side is Side.SELL and current.sold_qty > 0 and not sellable:
-        return _sold_out(current, now)
+        return _sold_out(current, Event.SOLD_OUT, now)
     event = Event.BUY_CLOSED if last.side is Side.BUY else Event.SELL_CLOSED
     wish = current.exit_requested_at if sellable else None  # fulfilled: there is nothing to sell
     watching = replace(current, status=after(current.status, event), exit_requested_at=wish)
     return Booking(cycle=checked(watching))
+
+
+def _is_sellable(cycle: Cycle, order: Order) -> bool:
+    """Whether what is held made an order that the exchange took, by its rules as they were at this one."""
+    return round_down(cycle.quantity, order.qty_increment) >= order.min_order_size
+
+
+def _watching_on(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
+    """A sale that was given up and turned up after all may have sold what the cycle held: it is over then,
+    as after any sale."""
+    filled = [order for order in orders if order.filled_qty > 0]
+    last = max(filled, key=lambda order: order.seq, default=None)
+    is_sale = last is not None and last.side is Side.SELL and last.state is OrderState.GHOST
+    if last is None or not is_sale or cycle.status is not CycleStatus.WATCHING or _is_sellable(cycle, last):
+        return Booking(cycle=checked(cycle))
+    return _sold_out(cycle, Event.SOLD_OUTSIDE, now)
 
 
 def with_its_order(cycle: Cycle, order: Order) -> Cycle:
@@ -182,8 +200,8 @@ def _after_closing(cycle: Cycle, order: Order, now: datetime) -> Cycle:
     return cycle
 
 
-def _sold_out(cycle: Cycle, now: datetime) -> Booking:
-    complete = replace(cycle, status=after(cycle.status, Event.SOLD_OUT), completed_at=now)
+def _sold_out(cycle: Cycle, event: Event, now: datetime) -> Booking:
+    complete = replace(cycle, status=after(cycle.status, event), completed_at=now)
     price = round_down(cycle.sold_proceeds / cycle.sold_qty, PRICE_STEP)
     return Booking(cycle=checked(complete), sold_at_price=price)
 
@@ -267,5 +285,4 @@ def left_behind(cycle: Cycle, orders: Sequence[Order]) -> Decimal | None:
     if cycle.status not in ENDED or not orders:
         return None
     last = max(orders, key=lambda order: order.seq)
-    sellable = round_down(cycle.quantity, last.qty_increment) >= last.min_order_size > 0
-    return cycle.quantity if sellable else None
+    return cycle.quantity if _is_sellable(cycle, last) and last.min_order_size > 0 else None

@@ -143,7 +143,7 @@ class Listings:
 
 
 def _is_late(order: Order, snapshot: Snapshot) -> bool:
-    if order.is_live or ledger.is_incomplete(snapshot) or ledger.mismatch(order, snapshot) is not None:
+    if order.is_live or ledger.is_incomplete(snapshot) or ledger.stranger(order, snapshot) is not None:
         return False
     if order.state in GIVEN_UP_STATES - {OrderState.GHOST}:
         return bool(snapshot.filled_qty) or not snapshot.is_closed

@@ -42,6 +42,13 @@ def finding(asset: Asset, cycle: Cycle | None, orders: Sequence[Order]) -> Findi
 
 
 def _how_it_ends(symbol: str, broken: Sequence[str]) -> list[str]:
+    if "I31" in broken:
+        return [
+            "It does not end by itself: what was bought or sold is in the books, and it is yours to say what",
+            "becomes of it. An order that is still open is canceled.",
+            f"To see the numbers: ./bot why {symbol}, ./bot orders {symbol}, and its orders at Alpaca",
+            f"To go on with it: ./bot accept {symbol}. To sell what the cycle holds: ./bot sell {symbol}",
+        ]
     if invariants.PAST.isdisjoint(broken):
         return [
             "It ends by itself as soon as the books agree.",

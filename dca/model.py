@@ -213,12 +213,23 @@ class Order:
     cancel_requested_at: datetime | None = None
     not_found_at: datetime | None = None
     closed_at: datetime | None = None
+    difference: str | None = None
+    """How it came back from the exchange otherwise than it was sent, in words."""
+    decided_at: datetime | None = None
+    """When the operator last said what becomes of what it did, where that was asked."""
     version: int = 0
 
     @property
     def is_live(self) -> bool:
         """Whether it may still fill, as far as we know."""
         return self.state in LIVE_STATES
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it is, or did, what we did not ask for, and nobody has said what becomes of it."""
+        if self.decided_at is not None:
+            return False
+        return self.difference is not None or (self.state is OrderState.GHOST and self.filled_qty > 0)
 
     @property
     def cancel_was_ours(self) -> bool:

@@ -27,7 +27,7 @@ from dca.store_rows import OPEN, SELLABLE, columns, value_from
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 9
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5

@@ -67,6 +67,11 @@ class Looks(Statements):
         )
         return [value_from(Order, row) for row in rows]
 
+    def undecided_orders(self) -> list[Order]:
+        """Orders on which the operator has to decide (Order.is_undecided), of all assets. Not locked."""
+        sql = f"SELECT {_ORDER} FROM dca_orders WHERE undecided_asset_id IS NOT NULL ORDER BY id"
+        return [value_from(Order, row) for row in self._rows(sql)]
+
     def incidents_now(self) -> list[Incident]:
         """All that are not over, oldest first."""
         rows = self._rows(f"SELECT {_INCIDENT} FROM incidents WHERE open_name IS NOT NULL ORDER BY id")

@@ -103,6 +103,7 @@ TRADING: dict[str, Call] = {
 }
 CARING: dict[str, Call] = {
     "given_up_orders": lambda tx, w: tx.given_up_orders(w.now - 2 * DAY),
+    "undecided_orders": lambda tx, w: tx.undecided_orders(),
     "error_cycles": lambda tx, w: tx.error_cycles(w.now - 3 * HOUR),
     "leftover_cycles": lambda tx, w: tx.leftover_cycles(w.now - 30 * DAY),
     "orders_with_assumed_fees": lambda tx, w: tx.orders_with_assumed_fees(w.now - 2 * DAY),

@@ -66,6 +66,9 @@ class FakeExchange:
     lose_answer: bool = False
     lose_request: bool = False
     reject: DefiniteReject | None = None
+    refuse_what_it_took: DefiniteReject | None = None
+    changes: dict[str, Decimal | str] = field(default_factory=dict)
+    """What it makes otherwise of the orders that it takes: `qty`, `limit_price`, `side`, `symbol`."""
     hidden_until: datetime | None = None
     down: bool = False
     price: Decimal = Decimal(100)
@@ -105,9 +108,12 @@ class FakeExchange:
             created_at=now,
             updated_at=now,
         )
+        snapshot = replace(snapshot, **self.changes)  # type: ignore[arg-type]
         self.orders[order.client_order_id] = snapshot
         if self.on_submit is not None:
             self.on_submit(snapshot)
+        if self.refuse_what_it_took is not None:
+            return self.refuse_what_it_took
         return Unknown(reason="answer lost") if self.lose_answer else Accepted(snapshot=snapshot)
 
     def fill(self, client_order_id: str, qty: str | None = None, price: str = "100") -> Snapshot:

@@ -290,6 +290,7 @@ MISSED = {
     ("dca_orders", "fee_source_of_order"): {"orders_with_assumed_fees"},
     ("dca_orders", "state_of_order"): {"open_orders", "given_up_orders"},
     ("dca_orders", "time_of_order"): {"orders_placed"},
+    ("dca_orders", "undecided_order"): {"undecided_orders"},
     ("job_runs", "time_of_run"): {"run_starts_since"},
     ("incidents", "end_of_incident"): {"incidents_ended_since"},
     ("mails", "name_of_mail"): {"newest_mails", "last_mail"},

@@ -52,7 +52,7 @@ def test_a_past_is_taken_along(empty_database: DatabaseSettings) -> None:
             store.run_script(file.read_text() + migrate.record_of(file))
         store.run_script(INSERT + PAST)
         before = store.transaction(lambda tx: tx._rows("SELECT id, updated_at FROM dca_cycles ORDER BY id"))
-        assert migrate.apply(store) == ["0005_history"]
+        assert "0005_history" in migrate.apply(store)
         assert leftovers(store) == [2]
         after = store.transaction(lambda tx: tx._rows("SELECT id, updated_at FROM dca_cycles ORDER BY id"))
         assert before == after

@@ -1,21 +1,29 @@
 """./bot accept: a difference between the books is booked as traded outside, which ends the lock."""
 
 import argparse
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from dca import caretaking, ledger, lifecycle, outside
+from dca import caretaking, ledger
 from dca.errors import StartRefused
-from dca.model import Cycle, CycleStatus, LockKind, Order, Purpose, plain
-from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive, too_soon
+from dca.model import Cycle, LockKind, Order, plain
+from dca.operator import undecided
+from dca.operator.holdings import (
+    Holding,
+    bid_of,
+    book_outside_sale,
+    holding_of,
+    leftovers_of,
+    live,
+    positive,
+    too_soon,
+)
 from dca.operator.layout import coins, tell
 from dca.operator.layout import price as shown
 from dca.operator.tools import Command, Tools
-from dca.outside import Trade
 from dca.store import Transaction
-
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def _accept_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +35,8 @@ def _accept_arguments(parser: argparse.ArgumentParser) -> None:
 def _accept(given: argparse.Namespace, tools: Tools) -> int:
     holding = holding_of(tools, given.asset)
     asset, say = holding.asset, partial(tell, tools.console)
-    leftovers = tools.store.transaction(
-        lambda tx: [late for late in tx.leftover_cycles(LONG_AGO) if late.asset_id == asset.id]
-    )
-    why_not = _why_not_accept(holding) or too_soon(tools, asset)
+    open_ends = _open_ends(tools, holding)
+    why_not = _why_not_accept(holding, open_ends.lost) or too_soon(tools, asset)
     if why_not is not None:
         say(f"Not accepted: {why_not}.")
         return 1
@@ -42,23 +48,60 @@ def _accept(given: argparse.Namespace, tools: Tools) -> int:
     if asset.lock_reason:
         say(f"It is locked: {asset.lock_reason}.")
     price = given.price or bid_of(tools, asset.asset_symbol)
-    if price is None and (missing or leftovers):
+    if price is None and (missing or open_ends.leftovers):
         say("The exchange gives no price now: say with --price what was got for one coin.")
         return 1
-    for qty, cycle in [(missing, holding.cycle), *((late.quantity, late) for late in leftovers)]:
-        if qty and price is not None:
-            say(f"It would book {coins(qty)} of cycle {cycle.id} as sold outside at {shown(price)}.")
-    if not missing and not leftovers and asset.lock_reason is None:
+    for line in [*_sales(holding, open_ends, missing, price), *open_ends.lines()]:
+        say(line)
+    if not missing and not open_ends.any and asset.lock_reason is None:
         say("The books agree, and nothing is locked: there is nothing to accept.")
         return 1
     say("The lock ends with it, and the bot trades the asset again.")
     if not tools.confirmed("Accept?", yes=given.yes):
         return 1
-    tools.store.transaction(
-        lambda tx: accept(tx, tools, holding, missing=missing, leftovers=leftovers, price=price)
-    )
+    tools.store.transaction(lambda tx: accept(tx, tools, holding, open_ends, missing=missing, price=price))
     say("Accepted.")
     return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEnds:
+    """What there is to be accepted beside missing coins: ended cycles that hold what was filled too late,
+    orders that wait for a decision, and orders in flight that the exchange does not have."""
+
+    leftovers: tuple[Cycle, ...]
+    undecided: tuple[Order, ...]
+    lost: tuple[Order, ...]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.leftovers or self.undecided or self.lost)
+
+    def lines(self) -> list[str]:
+        given_up = (
+            f"The exchange has no order {order.client_order_id}: it is given up, and if it turns up after "
+            "all, the asset is locked again."
+            for order in self.lost
+        )
+        return [*(undecided.words(order) for order in self.undecided), *given_up]
+
+
+def _open_ends(tools: Tools, holding: Holding) -> OpenEnds:
+    asset = holding.asset
+    leftovers, waiting = tools.store.transaction(
+        lambda tx: (leftovers_of(tx, asset), tuple(undecided.of(tx, asset)))
+    )
+    lost = tuple(undecided.lost(tools, holding.orders))
+    return OpenEnds(leftovers=leftovers, undecided=waiting, lost=lost)
+
+
+def _sales(holding: Holding, open_ends: OpenEnds, missing: Decimal, price: Decimal | None) -> list[str]:
+    sales = [(missing, holding.cycle), *((late.quantity, late) for late in open_ends.leftovers)]
+    return [
+        f"It would book {coins(qty)} of cycle {cycle.id} as sold outside at {shown(price)}."
+        for qty, cycle in sales
+        if qty and price is not None
+    ]
 
 
 def _missing(holding: Holding) -> Decimal:
@@ -68,10 +111,10 @@ def _missing(holding: Holding) -> Decimal:
     return min(shortage, holding.cycle.quantity) if shortage > tolerance else Decimal(0)
 
 
-def _why_not_accept(holding: Holding) -> str | None:
+def _why_not_accept(holding: Holding, lost: Sequence[Order]) -> str | None:
     if holding.asset.lock_kind is LockKind.CRASH:
         return f"it is locked after crashes: see the log, then ./bot resume {holding.asset.asset_symbol}"
-    if caretaking.in_flight(holding.orders):
+    if caretaking.in_flight(order for order in holding.orders if order not in lost):
         return f"cycle {holding.cycle.id} has an order in flight: wait until it has ended"
     nonsense = caretaking.nonsense(holding.books)
     return None if nonsense is None else f"{nonsense.words}; that has to be put right in the table first"
@@ -81,12 +124,12 @@ def accept(
     tx: Transaction,
     tools: Tools,
     holding: Holding,
+    open_ends: OpenEnds,
     *,
     missing: Decimal,
-    leftovers: list[Cycle],
     price: Decimal | None,
 ) -> None:
-    """Book what is missing as sold outside, and end the lock.
+    """Give up what the exchange does not have, book what is missing as sold outside, and end the lock.
 
     Raises:
         StartRefused: the cycle has changed since it was shown.
@@ -95,43 +138,21 @@ def accept(
     cycle, _ = live(tx, asset)
     if cycle.version != holding.cycle.version:
         raise StartRefused("not accepted: the cycle has changed meanwhile; look again")
-    effects = []
-    ended = [tx.cycle(late.id) for late in leftovers]
-    if [each.version for each in ended] != [late.version for late in leftovers]:
+    now = tools.clock.now()
+    effects = [f"{order.client_order_id} given up" for order in open_ends.lost]
+    undecided.give_up(tx, cycle, open_ends.lost, now)
+    cycle = tx.cycle(cycle.id)
+    ended = [tx.cycle(late.id) for late in open_ends.leftovers]
+    if [each.version for each in ended] != [late.version for late in open_ends.leftovers]:
         raise StartRefused("not accepted: an ended cycle has changed meanwhile; look again")
     for qty, each in [(missing, cycle), *((late.quantity, late) for late in ended)]:
         if qty and price is not None:
-            _book_outside_sale(tx, tools, holding, each, tx.orders(each.id), qty, price)
+            book_outside_sale(tx, tools, holding, each, qty, price)
             effects.append(f"cycle {each.id}: {plain(qty)} sold outside at {plain(price)}")
+    effects += undecided.decide(tx, asset, now)
     if tx.unlock_asset(asset.id):
         effects.append(f"unlocked ({asset.lock_reason})")
     tools.note(tx, asset.asset_symbol, "; ".join(effects))
-
-
-def _book_outside_sale(
-    tx: Transaction,
-    tools: Tools,
-    holding: Holding,
-    cycle: Cycle,
-    orders: list[Order],
-    qty: Decimal,
-    price: Decimal,
-) -> None:
-    now = tools.clock.now()
-    row = outside.row(
-        Trade(purpose=Purpose.OUTSIDE, qty=qty, price=price),
-        control=tx.control(),
-        asset=holding.asset,
-        cycle=cycle,
-        orders=orders,
-        rules=holding.rules,
-        now=now,
-    )
-    after = lifecycle.sold_outside(cycle, [*orders, insert(tx, row)], holding.rules, now)
-    tx.update_cycle(after)
-    if after.status is CycleStatus.COMPLETE and cycle.status is not CycleStatus.COMPLETE:
-        tx.set_last_sell_price(holding.asset.id, price)
-        tx.insert_cycle(holding.asset.id, CycleStatus.COOLDOWN, now)
 
 
 COMMANDS: dict[str, Command] = {

@@ -2,12 +2,24 @@
 
 import argparse
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 
 from dca import ledger, lifecycle, outside, strategy
 from dca.errors import StartRefused
 from dca.model import Asset, Control, Cycle, CycleStatus, Order, Purpose, plain, round_down
-from dca.operator.holdings import Holding, bid_of, holding_of, insert, live, positive, too_soon
+from dca.operator import undecided
+from dca.operator.holdings import (
+    Holding,
+    bid_of,
+    book_outside_sale,
+    holding_of,
+    insert,
+    leftovers_of,
+    live,
+    positive,
+    too_soon,
+)
 from dca.operator.layout import coins, price, tell
 from dca.operator.tools import Command, Tools
 from dca.outside import Trade
@@ -43,6 +55,7 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     bought = Trade(purpose=Purpose.ADOPTED, qty=qty, price=given.price, level=given.level)
     control = tools.store.transaction(lambda tx: tx.control())
     row = _row(holding, holding.cycle, holding.orders, control, bought, tools)
+    leftovers = tools.store.transaction(lambda tx: leftovers_of(tx, asset))
     after = ledger.with_totals(holding.cycle, [*holding.orders, row])
     before = holding.cycle
     say(f"It would take {coins(qty)} into the cycle as bought at {price(given.price)}:")
@@ -51,12 +64,25 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     say(f"  safety orders used  {before.safety_orders} -> {after.safety_orders}")
     for line in _next_buy(tools, asset, after):
         say(line)
+    for late, part in _moved(leftovers, qty):
+        say(f"  {coins(part)} of them are those of cycle {late.id}, booked there as sold at that price")
     say(f"From then on the bot sells them with the rest, {plain(asset.take_profit_percent)} % above average.")
     if not tools.confirmed("Adopt?", yes=given.yes):
         return 1
-    tools.store.transaction(lambda tx: adopt(tx, tools, holding, bought))
+    tools.store.transaction(lambda tx: adopt(tx, tools, holding, bought, leftovers))
     say("Adopted.")
     return 0
+
+
+def _moved(leftovers: Sequence[Cycle], qty: Decimal) -> list[tuple[Cycle, Decimal]]:
+    """How many of the adopted coins come out of which ended cycle: it has in its books what came too late."""
+    found = []
+    for late in leftovers:
+        part = min(qty, late.quantity)
+        qty -= part
+        if part > 0:
+            found.append((late, part))
+    return found
 
 
 def _next_buy(tools: Tools, asset: Asset, after: Cycle) -> list[str]:
@@ -88,8 +114,10 @@ def _row(
     )
 
 
-def adopt(tx: Transaction, tools: Tools, holding: Holding, bought: Trade) -> None:
-    """Write the ledger's row and what the cycle becomes by it.
+def adopt(
+    tx: Transaction, tools: Tools, holding: Holding, bought: Trade, leftovers: Sequence[Cycle] = ()
+) -> None:
+    """Write the ledger's row and what the cycle becomes by it; coins that an ended cycle holds leave it.
 
     Raises:
         StartRefused: the cycle has changed since it was shown.
@@ -100,8 +128,14 @@ def adopt(tx: Transaction, tools: Tools, holding: Holding, bought: Trade) -> Non
     written = insert(tx, _row(holding, cycle, orders, tx.control(), bought, tools))
     ready = lifecycle.cooldown_over(cycle) if cycle.status is CycleStatus.COOLDOWN else cycle
     tx.update_cycle(lifecycle.checked(ledger.with_totals(ready, [*orders, written])))
-    effect = f"cycle {cycle.id}: {plain(bought.qty)} taken in at {plain(bought.price)}, level {bought.level}"
-    tools.note(tx, holding.asset.asset_symbol, effect)
+    effects = [
+        f"cycle {cycle.id}: {plain(bought.qty)} taken in at {plain(bought.price)}, level {bought.level}"
+    ]
+    for late, part in _moved(leftovers, bought.qty):
+        book_outside_sale(tx, tools, holding, tx.cycle(late.id), part, bought.price)
+        effects.append(f"cycle {late.id}: {plain(part)} of them out of it")
+    effects += undecided.decide(tx, holding.asset, tools.clock.now())
+    tools.note(tx, holding.asset.asset_symbol, "; ".join(effects))
 
 
 COMMANDS: dict[str, Command] = {

@@ -2,15 +2,18 @@
 
 import argparse
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+from dca import lifecycle, outside
 from dca.caretaking import Books
 from dca.errors import StartRefused, Unavailable
-from dca.model import Asset, Cycle, Order, OrderState, Position, TradingRules
+from dca.model import Asset, Cycle, CycleStatus, Order, OrderState, Position, Purpose, TradingRules
 from dca.operator.tools import Tools
+from dca.outside import Trade
 from dca.store import Transaction
 
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 SETTLED_AFTER = timedelta(seconds=30)
 
 
@@ -92,6 +95,33 @@ def positive(text: str) -> Decimal:
     if not value.is_finite() or value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def book_outside_sale(
+    tx: Transaction, tools: Tools, holding: Holding, cycle: Cycle, qty: Decimal, price: Decimal
+) -> None:
+    """Book so much of a locked cycle as sold outside at that price. A live cycle of which nothing is left
+    is complete, and the next one begins in cooldown."""
+    now, orders = tools.clock.now(), tx.orders(cycle.id)
+    row = outside.row(
+        Trade(purpose=Purpose.OUTSIDE, qty=qty, price=price),
+        control=tx.control(),
+        asset=holding.asset,
+        cycle=cycle,
+        orders=orders,
+        rules=holding.rules,
+        now=now,
+    )
+    after = lifecycle.sold_outside(cycle, [*orders, insert(tx, row)], holding.rules, now)
+    tx.update_cycle(after)
+    if after.status is CycleStatus.COMPLETE and cycle.status is not CycleStatus.COMPLETE:
+        tx.set_last_sell_price(holding.asset.id, price)
+        tx.insert_cycle(holding.asset.id, CycleStatus.COOLDOWN, now)
+
+
+def leftovers_of(tx: Transaction, asset: Asset) -> tuple[Cycle, ...]:
+    """The asset's complete cycles that hold, again, what could be sold: it was filled too late."""
+    return tuple(late for late in tx.leftover_cycles(_LONG_AGO) if late.asset_id == asset.id)
 
 
 def insert(tx: Transaction, row: Order) -> Order:

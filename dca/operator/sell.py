@@ -7,6 +7,7 @@ from functools import partial
 from dca import ledger, lifecycle, maintenance
 from dca.errors import StartRefused
 from dca.model import Asset, Cycle, Mode, Order, plain, round_down
+from dca.operator import undecided
 from dca.operator.holdings import bid_of, live
 from dca.operator.layout import coins, dollars, price, tell
 from dca.operator.tools import Command, Tools
@@ -35,6 +36,8 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     )
     for order in in_flight:
         say(f"Open: {order.side} {coins(order.qty)} ({order.client_order_id}); a buy is canceled first.")
+    for order in tools.store.transaction(lambda tx: undecided.of(tx, asset)):
+        say(undecided.words(order))
     bid = bid_of(tools, symbol)
     if bid is not None and cycle.quantity:
         value = cycle.quantity * bid
@@ -45,7 +48,7 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     if not tools.confirmed(f"Sell {symbol}?", yes=given.yes):
         return 1
     tools.store.transaction(lambda tx: _wish(tx, tools, asset, cycle))
-    say(_when_it_happens(tools, asset))
+    say(_when_it_happens(tools, tools.asset(symbol)))
     return 0
 
 
@@ -60,8 +63,11 @@ def _wish(tx: Transaction, tools: Tools, asset: Asset, shown: Cycle) -> None:
     cycle, _ = live(tx, asset)
     if cycle.id != shown.id:
         raise StartRefused(f"cycle {shown.id} has ended meanwhile: there is nothing to sell")
-    tx.update_cycle(lifecycle.exit_requested(cycle, tools.clock.now()))
-    tools.note(tx, asset.asset_symbol, f"cycle {cycle.id}: sell {plain(cycle.quantity)} at the next quote")
+    now = tools.clock.now()
+    tx.update_cycle(lifecycle.exit_requested(cycle, now))
+    effects = [f"cycle {cycle.id}: sell {plain(cycle.quantity)} at the next quote"]
+    effects += undecided.decide(tx, asset, now)
+    tools.note(tx, asset.asset_symbol, "; ".join(effects))
 
 
 def _withdraw(tools: Tools, asset: Asset) -> int:

@@ -61,6 +61,8 @@ class Acts:
         else:
             args = {name: value for name, value in step.args.items() if name != "count"}
             world.weather.arm(step.kind, int(step.args.get("count", 1)), step.symbol, **args)
+            if step.kind == "submit.changed":
+                self._look_in(symbol)
 
     def put_right(self) -> None:
         """Nothing goes wrong any more, and what a person did is undone."""
@@ -172,6 +174,15 @@ class Acts:
         world.step_clocks(float(args["jump"]))
         world.hub.after(float(args["seconds"]), lambda: world.step_clocks(0.0))
         return True
+
+    def _look_in(self, symbol: str) -> None:
+        """The operator has mail, and says what becomes of what came back changed."""
+        for seconds in (45, 90, 180):
+            self._world.hub.after(seconds, lambda: self._accept(symbol))
+
+    def _accept(self, symbol: str) -> None:
+        if self._world.person.accept(symbol, self._world.hub.now()):
+            self._world.weather.happened["person.accepts"] += 1
 
     # ---- people ----------------------------------------------------------------------------------------
 

@@ -184,6 +184,10 @@ class Transaction:
             and order.closed_at > closed_after
         ]
 
+    def undecided_orders(self) -> list[Order]:
+        self._statement("undecided_orders")
+        return [order for order in self._tables.orders.values() if order.is_undecided]
+
     def known_ids(self, client_order_ids: list[str]) -> set[str]:
         self._statement("known_ids")
         return {name for name in client_order_ids if name in self._tables.by_client_id}

@@ -23,25 +23,23 @@ from dca.model import (
     SubmitOutcome,
     TradingRules,
     Unknown,
-    plain,
 )
 from paper_exchange import views
 from paper_exchange import wire as exchange_wire
 from paper_exchange.engine import Engine
 from paper_exchange.values import Order as EngineOrder
 from paper_exchange.values import Refused
+from proof.simulation.bodies import GATEWAY_PAGE, body_of, changes
 from proof.simulation.hub import Hub, Process
 from proof.simulation.weather import Weather
 
 R = TypeVar("R")
 
 TIMEOUT_SECONDS = 10.0
-GATEWAY_PAGE = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
-"""What some gateway before the exchange says of a request that it has passed on."""
 READ_FAULTS = ("drop_before", "timeout", "garbage", "refused")
 SUBMIT_FAULTS = (
     *("drop_before", "accept_then_drop", "timeout", "timeout_after", "late", "garbage", "reject"),
-    "gateway_page",
+    *("gateway_page", "changed"),
 )
 CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
 OUTAGE = "rest.down"
@@ -104,21 +102,14 @@ class Exchange:
     def _due(self) -> None:
         self.engine.advance(self.hub.now())
 
-    def take_order(self, order: Order, *, request: dict[str, Any]) -> EngineOrder:
-        """Raises:
-        Refused: in Alpaca's words.
+    def take_order(self, order: Order, *, request: dict[str, Any], changed: bool = False) -> EngineOrder:
+        """`changed`: the exchange makes it another price or quantity.
+
+        Raises:
+            Refused: in Alpaca's words.
         """
         self.engine.advance(self.hub.now())
-        body: dict[str, Any] = {
-            "symbol": order.symbol,
-            "side": order.side.value,
-            "type": order.order_type.value,
-            "time_in_force": order.time_in_force,
-            "qty": plain(order.qty),
-            "client_order_id": order.client_order_id,
-        }
-        if order.limit_price is not None:
-            body["limit_price"] = plain(order.limit_price)
+        body = body_of(order) | (changes(order, self.rng) if changed else {})
         try:
             taken = self.engine.submit(body)
         except Refused as error:
@@ -183,7 +174,7 @@ class SimBroker:
         if fault == "reject":
             self._end("submit")
             return DefiniteReject(code=40310000, message="insufficient balance (a fault)")
-        outcome = self._taken(order, request)
+        outcome = self._taken(order, request, changed=fault == "changed")
         if self._weather.lasts(OUTAGE, exchange.hub.seconds):
             return self._lost("outage")
         if fault in {"accept_then_drop", "timeout_after", "garbage"}:
@@ -191,10 +182,10 @@ class SimBroker:
         self._end("submit")
         return answers.outcome(403, GATEWAY_PAGE) if fault == "gateway_page" else outcome
 
-    def _taken(self, order: Order, request: dict[str, Any]) -> SubmitOutcome:
+    def _taken(self, order: Order, request: dict[str, Any], *, changed: bool) -> SubmitOutcome:
         exchange = self._exchange
         try:
-            taken = exchange.take_order(order, request=request)
+            taken = exchange.take_order(order, request=request, changed=changed)
         except Refused as error:
             body = json.dumps({"code": error.code, "message": error.message})
             return answers.outcome(error.status, body)

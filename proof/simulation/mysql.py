@@ -62,7 +62,7 @@ class MySqlDatabase:
         self._stores.append(store.inner)
         return store
 
-    def edit(self, work: Callable[[Any], None]) -> None:
+    def edit(self, work: Callable[[Any], Any]) -> None:
         """A person at a MySQL client."""
         self._mine.transaction(lambda tx: work(_Editing(tx)))
         self.told(None)

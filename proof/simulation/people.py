@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from dca.errors import BrokenRule
 from dca.model import CycleStatus, Mode
+from dca.operator import undecided
 from paper_exchange.engine import Engine
 from paper_exchange.values import STEP, ZERO, Refused, plain
 from proof.simulation.database import Tables
@@ -25,7 +26,7 @@ class Database(Protocol):
     """Where a person's MySQL client is."""
 
     def tables(self) -> Tables: ...
-    def edit(self, work: Callable[[Any], None]) -> None: ...
+    def edit(self, work: Callable[[Any], Any]) -> None: ...
 
 
 class Person:
@@ -74,6 +75,21 @@ class Person:
         self.wished = True
         self._database.edit(lambda tx: tx.edit_cycle(cycle.id, {"exit_requested_at": now}))
         return True
+
+    def accept(self, symbol: str, now: datetime) -> bool:
+        """What ./bot accept writes about orders that wait for a word."""
+        asset = self._asset(symbol)
+        waiting = any(
+            order.is_undecided and not order.is_live and order.asset_id == asset.id
+            for order in self._database.tables().orders.values()
+        )
+        if waiting:
+            self._database.edit(lambda tx: undecided.decide(tx, asset, now))
+        return waiting
+
+    def accept_all(self, now: datetime) -> None:
+        for asset in self._database.tables().assets.values():
+            self.accept(asset.asset_symbol, now)
 
     def sell(self, symbol: str, share: Decimal) -> bool:
         qty = (self._engine.available(symbol) * share).quantize(STEP, rounding="ROUND_DOWN")

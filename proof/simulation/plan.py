@@ -87,6 +87,7 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "submit.then_outage": (5, True, _seconds(20, 70)),
     "submit.reject": (3, True, _count(3)),
     "submit.gateway_page": (3, True, _count(2)),
+    "submit.changed": (4, True, _count(2)),
     "cancel.drop_before": (3, False, _count(2)),
     "cancel.accept_then_drop": (3, False, _count(2)),
     "cancel.timeout": (3, False, _nothing),

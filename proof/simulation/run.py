@@ -105,6 +105,7 @@ def heal(world: World, acts: Acts, round_seconds: float = CHECKED_TWICE_SECONDS)
     world.market.mood = Mood.STILL
     if not world.run(SETTLE_SECONDS, lambda: not world.in_flight()) and not world.violations:
         world.oracle.broken("I20", f"still in flight after {SETTLE_SECONDS:.0f} s without faults")
+    world.person.accept_all(world.hub.now())
     world.run(round_seconds)
     _audit(world)
     if not world.violations:

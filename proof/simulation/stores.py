@@ -52,7 +52,7 @@ class MemoryDatabase:
     def store(self, process: Process) -> "MemoryStore":
         return MemoryStore(process, self._tables, self._weather, self._rng, self._listener)
 
-    def edit(self, work: Callable[[Any], None]) -> None:
+    def edit(self, work: Callable[[Any], Any]) -> None:
         """A person at a MySQL client: one transaction, which nothing disturbs."""
         transaction = Transaction(self._tables, lambda _: None)
         with ExitStack() as undo:

@@ -11,7 +11,7 @@ import pytest
 from dca import ledger, strategy, wire
 from dca.broker import Broker
 from dca.errors import ExchangeUnavailable
-from dca.model import DefiniteReject, Quote, Unknown
+from dca.model import Quote, Unknown
 from proof.fuzz import samples, sane
 from proof.fuzz.frames import OrderFrames, QuoteFrames
 from proof.fuzz.samples import BUY, BUY_ID, NOW, SYMBOL, WATCHING
@@ -72,12 +72,12 @@ def test_quotes_that_are_no_object(quotes: object) -> None:
             READS[read](answered({"quotes": quotes}))
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(500, Unknown), (403, DefiniteReject), (429, Unknown)])
-def test_an_error_s_code_without_end(status: int, outcome: type) -> None:
+@pytest.mark.parametrize("status", [500, 403, 429])
+def test_an_error_s_code_without_end(status: int) -> None:
     """OverflowError came out of a POST, which has four outcomes and no fifth."""
     for code in ("Infinity", "-Infinity", "NaN", "1e999", DEEP, "8" * 5000):
         body = f'{{"code": {code}, "message": "no"}}'
-        assert isinstance(answered(body, status).submit(BUY), outcome)
+        assert isinstance(answered(body, status).submit(BUY), Unknown)
         with pytest.raises(ExchangeUnavailable):
             answered(body, status).account()
 
