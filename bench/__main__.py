@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import machine, table
 from bench.ground import Ground
 from bench.row import Row
-from dca.operator.tools import WIDTH, Screen
+from dca.operator.tools import Screen
 from demo.problems import DemoProblem
 from launcher.output import SetUpProblem
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bench: stopped", file=sys.stderr)
         code = 130
     if rows:
-        table.show(rows, facts, Screen(width=WIDTH, highlight=False))
+        table.show(rows, facts, Screen(width=table.WIDTH, highlight=False))
     if options.json is not None:
         table.write_json(rows, facts, options.json)
     return code

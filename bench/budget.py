@@ -27,8 +27,9 @@ from bench.budget_scenes import (
 )
 from bench.ground import Ground
 from bench.row import Row, median
+from bench.table import WIDTH
 from dca.model import CycleStatus
-from dca.operator.tools import WIDTH, Screen
+from dca.operator.tools import Screen
 from dca.pace import Kind
 
 MOST = 100

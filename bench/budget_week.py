@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from bench.budget_world import FairWorld, Mood
-from dca.operator.tools import WIDTH, Screen
+from bench.table import WIDTH
+from dca.operator.tools import Screen
 from proof.simulation.scripts import MainApp
 
 PAIRS = 6

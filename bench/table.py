@@ -12,6 +12,8 @@ from rich.table import Table
 
 from bench.row import Row
 
+WIDTH = 100
+"""Columns of what the bench prints."""
 _VERDICTS = {True: "[green]yes[/]", False: "[bold red]no[/]", None: "-"}
 
 

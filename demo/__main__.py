@@ -20,13 +20,13 @@ def main() -> int:
         from demo.options import parse
         from demo.report import Terminal
         from demo.run import Run
-        from launcher.output import SetUpProblem
+        from launcher.output import SetUpProblem, complain
 
         options = parse(sys.argv[1:])
         try:
             return Run(options, Terminal()).go()
         except (DemoProblem, SetUpProblem) as problem:
-            print(f"demo: {problem}", file=sys.stderr)
+            complain(f"demo: {problem}")
             return 1
     except Interrupted:
         print("demo: stopped; nothing was started yet", file=sys.stderr)

@@ -1,7 +1,6 @@
 """What the demo prints: lines as they come, and at the end the table of cycles."""
 
 import sys
-import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -12,6 +11,7 @@ from demo.numbers import money, price
 from demo.results import Result, of_ended, of_open, total
 from demo.rows import Books
 from demo.view import Fact
+from launcher.output import wrapped
 
 STYLES = {"good": "green", "bad": "red", "buy": "cyan", "sell": "magenta", "market": "yellow"}
 LEAST_WIDTH = 80
@@ -84,19 +84,3 @@ def _add_total(made: Table, name: str, results: Sequence[Result]) -> None:
     found = total(results)
     amounts = (money(found.bought_for), "", "", money(found.fees), money(found.profit))
     made.add_row(name, "", "", *amounts, style="bold")
-
-
-def wrapped(text: str, width: int, indent: int) -> str:
-    """The text broken between words, what follows the first line indented. A longer word runs over."""
-    if len(text) <= width:
-        return text
-    space = " " * min(indent, width // 2)
-    begin = text[: len(text) - len(text.lstrip())]
-    return textwrap.fill(
-        text.lstrip(),
-        width,
-        initial_indent=begin,
-        subsequent_indent=space,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -8,41 +8,41 @@ from typing import NoReturn
 
 from launcher import checks, setup
 from launcher.environment import PYTHON
-from launcher.output import ROOT, SetUpProblem
+from launcher.output import ROOT, SetUpProblem, complain
 
-DEMO = "watch the real bot trade on a local paper exchange, to finished cycles"
+DEMO = "watch the real bot trade on a local exchange, to finished cycles"
 TEST = "run everything that must hold (--full: also what takes longer)"
 PROOF = {
-    "prove": "simulate the bot under faults, by seed; crash points; single faults",
+    "prove": "simulate the bot under faults by seed; crash points; single faults",
     "chaos": "real processes, and something that kills, stops and cuts them",
     "fuzz": "hostile input from everywhere",
     "bite": "plant faults in a copy of the source: each has to be caught",
 }
-BENCH = "what the bot costs, each figure beside a floor measured in the same run"
+BENCH = "what the bot costs, each figure beside a floor of the same run"
 EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
 MIGRATE = "bring the database of .env to the schema of this version"
 HELP = "this list"
 OPERATOR = {
-    "install": "ask for what .env lacks, make the tables and the crontab's block, then doctor",
+    "install": "ask for what .env lacks, make tables and crontab, then doctor",
     "uninstall": "take the crontab's block away; database, logs and .env stay",
-    "status": "one screen: what every asset is doing, and whether everything is alive",
+    "status": "one screen: what every asset is doing, and whether all is alive",
     "why": "why BTC/USD: why it is not buying, why it is not selling",
     "doctor": "check everything there is to check, with the remedy for each",
     "assets": "the rows of dca_assets",
-    "add": "add BTC/USD --base 20 --safety 20 ...: show the ladder, then trade a new pair",
+    "add": "add BTC/USD --base 20 ...: show the ladder, then trade a new pair",
     "set": "set BTC/USD --take-profit 1.5 ...: change an asset's settings",
     "enable": "enable BTC/USD: buy again",
-    "disable": "disable BTC/USD: no more buys; what is held is still sold in profit",
+    "disable": "disable BTC/USD: no more buys; what is held is sold in profit",
     "pause": "no buys of any asset (--all: no orders at all)",
     "resume": "end a pause, or what the watchdog made of too many crashes",
     "sell": "sell BTC/USD: cancel what is open, sell what the cycle holds",
     "adopt": "adopt BTC/USD: take coins that the account holds into the cycle",
-    "accept": "accept BTC/USD: book a difference as traded outside, which ends the lock",
+    "accept": "accept BTC/USD: book a difference as traded outside; ends a lock",
     "cycles": "cycles and what they earned",
     "orders": "orders, newest first",
     "profit": "net profit --by day, asset or month",
     "export": "cycles and orders as CSV",
-    "stop": "stop main_app --for 2h: watchdog and caretakers stand down meanwhile",
+    "stop": "stop main_app --for 2h: watchdog and caretakers stand down",
     "start": "end a stop before its time",
     "test-email": "send a mail by the ALERT_EMAIL_* settings",
 }
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
             return checks.main(_test_options(rest))
         _become(command, rest)
     except SetUpProblem as problem:
-        print(f"bot: {problem}", file=sys.stderr)
+        complain(f"bot: {problem}")
         return 1
     except KeyboardInterrupt:
         print("\nbot: stopped; the next start goes on from here", file=sys.stderr)

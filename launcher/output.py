@@ -1,7 +1,9 @@
 """What set-up says: one line per step, and one line when something is in the way."""
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +53,26 @@ def make_folder(path: Path) -> None:
 def _owner_hint(path: Path) -> str:
     found = next((each for each in (path, *path.parents) if each.exists()), ROOT)
     return f"run this as the owner of {found}, or from a copy of your own"
+
+
+def complain(text: str) -> None:
+    """Print a line to standard error: on a terminal broken between words."""
+    on_a_terminal = sys.stderr.isatty()
+    print(wrapped(text, shutil.get_terminal_size().columns) if on_a_terminal else text, file=sys.stderr)
+
+
+def wrapped(text: str, width: int, indent: int = 2) -> str:
+    """The text broken between words, what follows its first line indented. A longer word runs over."""
+    if len(text) <= width:
+        return text
+    return textwrap.fill(
+        text.lstrip(),
+        width,
+        initial_indent=text[: len(text) - len(text.lstrip())],
+        subsequent_indent=" " * min(indent, width // 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def tail(path: Path, lines: int = 12) -> str:

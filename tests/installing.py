@@ -73,7 +73,8 @@ class Machine:
 
     def environment(self) -> dict[str, str]:
         path = f"{self.folder / 'bin'}:/usr/bin:/bin"
-        return {"PATH": path, "HOME": str(self.folder), "DCA_ENV_FILE": str(self.env), **self.outside}
+        wide = {"COLUMNS": "300"}  # long paths, and whole lines to look for
+        return {"PATH": path, "HOME": str(self.folder), "DCA_ENV_FILE": str(self.env), **wide, **self.outside}
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         answer = subprocess.run(

@@ -55,21 +55,22 @@ class Operator:
         self.env_file = folder / "env"
         self.state_dir = folder / "state"
         self.state_dir.mkdir()
-        self._capsys = capsys
+        self._capsys, self._patch = capsys, patch
         for line in self.env_file.read_text().splitlines():
             patch.delenv(line.partition("=")[0], raising=False)
         patch.setenv("DCA_ENV_FILE", str(self.env_file))
 
-    def types(self, *command: str) -> Outcome:
-        """./bot COMMAND, with standard input that is no terminal."""
+    def types(self, *command: str, columns: int = 80) -> Outcome:
+        """./bot COMMAND, with standard input that is no terminal, on a screen of so many columns."""
         self._capsys.readouterr()
+        self._patch.setenv("COLUMNS", str(columns))
         try:
             code = main(command)
         except SystemExit as exit_:  # argparse
             code = int(str(exit_.code))
         captured = self._capsys.readouterr()
         if "--json" not in command:  # a program reads that
-            assert all(len(line) <= 100 for line in captured.out.splitlines()), captured.out
+            assert all(len(line) <= columns for line in captured.out.splitlines()), captured.out
         return Outcome(code, captured.out, captured.err)
 
 

@@ -259,7 +259,7 @@ def test_a_newcomer_without_env(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dca.operator", "doctor"],
         cwd=ROOT,
-        env={**folder, "DCA_ENV_FILE": str(tmp_path / "none.env")},
+        env={**folder, "DCA_ENV_FILE": str(tmp_path / "none.env"), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=30,

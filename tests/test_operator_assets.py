@@ -332,20 +332,11 @@ def test_the_table_of_assets(lonely: Operator, ready: Store) -> None:
     """It needs no exchange."""
     hold(ready)
     ready.transaction(lambda tx: tx.lock_asset(2, "the books disagree by 0.5 [evidence]", NOW))
-    done = lonely.types("assets")
+    done = lonely.types("assets", columns=160)
     cells = {line.split()[0]: line.split() for line in done.out.splitlines()[:6] if line[3:4] == "/"}
     assert cells["BTC/USD"][1:] == [
-        "yes",
-        "20.00",
-        "20.00",
-        "3",
-        "1",
-        "2",
-        "300",
-        "3",
-        "80.00",
-        "20.00",
-        *["1", "watching", "0/3"],
+        *["yes", "20.00", "20.00", "1", "3", "2", "3", "300", "1", "80.00", "20.00"],
+        *["watching", "0/3"],
     ]
     assert cells["ETH/USD"][1] == "locked"
     assert "ETH/USD is locked (break): the books disagree by 0.5 [evidence]" in done.flat
@@ -363,10 +354,10 @@ def test_assets_as_json_are_exact(lonely: Operator, ready: Store) -> None:
 
 def test_an_asset_without_a_live_cycle(lonely: Operator, store: Store) -> None:
     store.transaction(lambda tx: tx.insert_asset({**_values(), "asset_symbol": "SOL/USD"}))
-    assert "none" in lonely.types("assets").out
+    assert "no cycle" in lonely.types("assets").out
     assert lonely.types("assets", "--json").json()[0]["live_cycle"] is None
     store.transaction(lambda tx: tx.insert_cycle(1, CycleStatus.WATCHING))
-    assert "1 watching" in lonely.types("assets").out
+    assert "watching" in lonely.types("assets").out
 
 
 def _values() -> dict[str, Any]:

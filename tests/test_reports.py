@@ -105,16 +105,16 @@ def test_profit_over_very_many_cycles_is_a_statement_or_two(bot: Operator, ready
 
 
 def test_cycles_newest_first(bot: Operator, sold: Store) -> None:
-    rows = table(bot.types("cycles").out)
+    rows = table(bot.types("cycles", columns=160).out)
     assert [row[:3] for row in rows] == [
-        ["5", "ETH/USD", "cooldown"],
-        ["4", "BTC/USD", "cooldown"],
-        ["3", "BTC/USD", "complete"],
-        ["2", "ETH/USD", "complete"],
-        ["1", "BTC/USD", "complete"],
+        ["5", "cooldown", "ETH/USD"],
+        ["4", "cooldown", "BTC/USD"],
+        ["3", "complete", "BTC/USD"],
+        ["2", "complete", "ETH/USD"],
+        ["1", "complete", "BTC/USD"],
     ]
     first = rows[-1]
-    assert first[-6:] == ["0", "20.00", "21.94", "0.11", "1.88", "9.42"]
+    assert first[-5:] == ["0.11", "20.00", "21.94", "1.88", "9.42"]
     assert "1h00m" in first
     assert rows[0][-2:] == ["-", "-"], "nothing is won before the end"
     assert rows[3][-2:] == ["-0.11", "-0.55"]
@@ -168,10 +168,13 @@ def test_the_widest_cycle_fits(bot: Operator, ready: Store) -> None:
 
     complete(ready, Sale(1, datetime.fromisoformat("2026-11-20T10:00:00+00:00"), lasted=timedelta(days=99)))
     ready.transaction(grow)
-    out = bot.types("cycles", "--closed").out
-    assert "…" not in out
-    assert table(out)[0][-5:] == ["100,000", "200,000", "1,141", "99,500", "99.50"]
-    assert "…" not in bot.types("orders").out
+    assert table(bot.types("cycles", "--closed", columns=120).out)[0][-5:] == [
+        *["1,141", "100,000", "200,000", "99,500", "99.50"]
+    ]
+    assert table(bot.types("cycles", "--closed").out) == [
+        *[["123456", "AVAX/USD", "08-13", "10:00", "99d00h", "100,000", "99,500"]],
+        *[["complete", "1000", "11-20", "10:00", "1,141", "200,000", "99.50"]],
+    ]
 
 
 # ---- orders ----
@@ -190,9 +193,12 @@ def test_orders_newest_first(bot: Operator, sold: Store) -> None:
     )
     assert (sell["filled_qty"], sell["filled_avg_price"], sell["fee_usd"]) == ("0.1995", "100", "0.06")
     lines = table(bot.types("orders", "--last", "2").out)
-    assert lines[1] == ["dca-abcd1234-2-2-tp", "2", "take-profit", "market", "100.00", "$0.06", "canceled"]
-    assert lines[2][-6:] == ["ETH/USD", "buy", "0.2", "0.2", "20.00", "done"]
-    assert lines[3] == ["dca-abcd1234-2-1-b", "2", "base", "100.00", "100.00", "0.0005", "filled"]
+    assert lines[0][-5:] == ["ETH/USD", "take-profit", "0.2", "0.1995", "19.95"]
+    assert lines[1] == ["dca-abcd1234-2-2-tp", "done", "canceled", "market", "100.00", "$0.06"]
+    assert lines[2][-5:] == ["ETH/USD", "base", "0.2", "0.2", "20.00"]
+    assert lines[3] == ["dca-abcd1234-2-1-b", "done", "filled", "100.00", "100.00", "0.0005"]
+    (one,) = table(bot.types("orders", "--last", "1", columns=160).out)
+    assert one[2:7] == ["dca-abcd1234-2-2-tp", "ETH/USD", "done", "take-profit", "canceled"]
 
 
 def test_only_open_orders(bot: Operator, sold: Store) -> None:

@@ -34,7 +34,8 @@ from tests.operating import Operator
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 
-def test_large_numbers_fit_the_screen() -> None:
+@pytest.mark.parametrize("width", [100, 160])
+def test_large_numbers_fit_the_screen(width: int) -> None:
     """Prices above 100,000, amounts of millions, coins of a dozen digits: nothing is cut off."""
     rich = holding(bought="12345.678901234", fee="30.86", average="123456.78", last_fill="123456.78")
     many = holding(bought="98765432.1", fee="246913.58", average="0.000012345", safety_orders=998)
@@ -50,8 +51,9 @@ def test_large_numbers_fit_the_screen() -> None:
         rules={name: rules(symbol=name) for name in prices},
     )
     paper = io.StringIO()
-    console = Console(width=100, file=paper)
+    console = Console(width=width, file=paper)
     console.print(screen(overview(of=made, market=market), console))
+    assert max(map(len, paper.getvalue().splitlines())) <= width
     lost = f"{rows.unrealized_profit(rich, D('98765.43')):,.0f}"
     for text in ("MATIC/USD", "12314.8189", "98,765.43", "998/1000", "364d23h", lost):
         assert text in paper.getvalue()
@@ -188,7 +190,7 @@ def _watch(bot: BotProcess) -> str:
     process = subprocess.Popen(
         [sys.executable, "-m", "dca.operator", "status", "--watch", "0.2"],
         cwd=ROOT,
-        env={**bot.environment(), "COLUMNS": "100", "LINES": "60", "TERM": "xterm"},
+        env={**bot.environment(), "COLUMNS": "80", "LINES": "24", "TERM": "xterm"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

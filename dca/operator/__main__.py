@@ -13,6 +13,7 @@ from dca.operator import (
     assets,
     doctor,
     install,
+    layout,
     mail,
     maintenance,
     modes,
@@ -49,12 +50,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return command.run(parser.parse_args(rest), Tools(shlex.join(arguments)))
     except SettingsProblem as error:
-        print(f"{name}: the settings need attention:", file=sys.stderr)
+        layout.complain(f"{name}: the settings need attention:")
         for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
+            layout.complain(f"  - {problem}")
         return 2
     except DcaError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        layout.complain(f"{name}: {error}")
         return 1
     except OSError as error:  # the screen's disk is full, or its reader has left
         print(f"{name}: {error.strerror}", file=sys.stderr)

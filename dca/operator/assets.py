@@ -1,7 +1,6 @@
 """./bot assets, add, set, enable, disable."""
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +12,7 @@ from dca.model import Asset, Cycle, Order, plain
 from dca.operator import asset_values, ladder, ladder_view, layout
 from dca.operator.asset_values import shown
 from dca.operator.ladder_view import Market
+from dca.operator.sheet import Pair, Sheet
 from dca.operator.tools import Command, Tools
 from dca.store import Transaction
 
@@ -91,7 +91,7 @@ def _set(given: argparse.Namespace, tools: Tools) -> int:
     wanted = {each.column: getattr(given, each.column) for each in asset_values.SETTINGS}
     if all(value is None for value in wanted.values()):
         options = ", ".join(each.option for each in asset_values.SETTINGS)
-        print(f"set: say what to set: {options}", file=sys.stderr)
+        layout.complain(f"set: say what to set: {options}")
         return 2
     changes = {
         name: value for name, value in wanted.items() if value is not None and value != getattr(asset, name)
@@ -274,37 +274,38 @@ def _record(asset: Asset, cycle: Cycle | None) -> dict[str, Any]:
     return layout.record(asset, worst_case=ladder.worst_case(asset), live_cycle=live)
 
 
+_ASSETS = (
+    Pair(top="asset", bottom="buys", is_text=True),
+    Pair(top="base $", bottom="safety $"),
+    Pair(top="drop %", bottom="max"),
+    Pair(top="profit %", bottom="restart %"),
+    Pair(top="rest s", bottom="cycle"),
+    Pair(top="worst case $", bottom="spent $"),
+    Pair(top="status", bottom="safety", is_text=True),
+)
+
+
+def _buys(asset: Asset) -> str:
+    return "locked" if asset.lock_reason is not None else "yes" if asset.is_enabled else "no"
+
+
 def _show_assets(tools: Tools, assets: Sequence[Asset], live: Mapping[int, Cycle]) -> None:
-    heads = (
-        "base|$",
-        "safety|$",
-        "max",
-        "drop|%",
-        "profit|%",
-        "rest|s",
-        "restart|%",
-        "worst|case $",
-        "spent|$",
-    )
-    names = [head.replace("|", "\n") for head in heads]
-    made = layout.table(["asset", "buys"], names, after=["live cycle"])
+    made = Sheet(pairs=_ASSETS)
     for asset in assets:
         cycle = live.get(asset.id)
-        made.add_row(
-            asset.asset_symbol,
-            "locked" if asset.lock_reason is not None else "yes" if asset.is_enabled else "no",
-            layout.dollars(asset.base_order_amount),
-            layout.dollars(asset.safety_order_amount),
-            str(asset.max_safety_orders),
-            plain(asset.safety_order_deviation),
-            plain(asset.take_profit_percent),
-            str(asset.cooldown_period),
-            plain(asset.buy_order_price_deviation_percent),
-            layout.dollars(ladder.worst_case(asset)),
-            layout.NONE if cycle is None else layout.dollars(cycle.bought_cost - cycle.sold_proceeds),
+        made.add(
+            (asset.asset_symbol, _buys(asset)),
+            (layout.dollars(asset.base_order_amount), layout.dollars(asset.safety_order_amount)),
+            (plain(asset.safety_order_deviation), str(asset.max_safety_orders)),
+            (plain(asset.take_profit_percent), plain(asset.buy_order_price_deviation_percent)),
+            (str(asset.cooldown_period), "" if cycle is None else str(cycle.id)),
+            (
+                layout.dollars(ladder.worst_case(asset)),
+                layout.NONE if cycle is None else layout.dollars(cycle.bought_cost - cycle.sold_proceeds),
+            ),
             _cycle_in_short(asset, cycle),
         )
-    layout.show(tools.console, made)
+    made.show(tools.console)
     total = sum(ladder.worst_case(asset) for asset in assets if asset.is_enabled)
     layout.tell(tools.console, f"Worst case of all enabled assets together: ${total:,.2f}")
     for asset in assets:
@@ -313,11 +314,10 @@ def _show_assets(tools: Tools, assets: Sequence[Asset], live: Mapping[int, Cycle
             layout.tell(tools.console, f"{asset.asset_symbol} is locked{kind}: {asset.lock_reason}", "red")
 
 
-def _cycle_in_short(asset: Asset, cycle: Cycle | None) -> str:
+def _cycle_in_short(asset: Asset, cycle: Cycle | None) -> tuple[str, str]:
     if cycle is None:
-        return "none"
-    safety = f" {cycle.safety_orders}/{asset.max_safety_orders}" if cycle.quantity > 0 else ""
-    return f"{cycle.id} {cycle.status}{safety}"
+        return "no cycle", ""
+    return cycle.status, f"{cycle.safety_orders}/{asset.max_safety_orders}" if cycle.quantity > 0 else ""
 
 
 COMMANDS: dict[str, Command] = {

@@ -53,7 +53,7 @@ def _show(tools: Tools, lines: list[Line]) -> None:
     for line in lines:
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(no_wrap=True, width=4)
-        grid.add_column()
+        grid.add_column(overflow="fold")
         grid.add_row(Text(line.level, _STYLES[line.level]), Text(f"{line.name}: {line.fact}"))
         if line.remedy is not None:
             grid.add_row("", Text(f"-> {line.remedy}"))

@@ -17,7 +17,7 @@ import dca.settings
 from dca import store_setup
 from dca.errors import DatabaseUnavailable, DcaError, SettingsProblem, StartRefused
 from dca.log_files import FORGOTTEN_AFTER_SECONDS, KEPT, MAX_AGE_SECONDS, MAX_BYTES
-from dca.operator import crontab, env_file, migrate, questions
+from dca.operator import crontab, env_file, layout, migrate, questions
 from dca.operator.questions import Question
 from dca.operator.tools import Command, Tools
 from dca.settings import ROOT, DatabaseSettings, Settings, is_loopback
@@ -100,7 +100,7 @@ def _step(tools: Tools, name: str, change: str | None) -> str | None:
 
 
 def _say(tools: Tools, name: str, text: str) -> None:
-    tools.console.print(f"{name + ':':<14}{text}", markup=False)
+    layout.fact(tools.console, f"{name}:", text)
 
 
 # ---- settings ----

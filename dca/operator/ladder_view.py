@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rich.console import Console
-from rich.table import Table
 
 from dca import strategy
 from dca.errors import ExchangeUnavailable
 from dca.model import HUNDRED, Asset, Quote, TradingRules
 from dca.operator import ladder, layout
 from dca.operator.ladder import Ladder, Step
+from dca.operator.sheet import Pair, Sheet
 from dca.operator.tools import Tools
 
 SHOWN_STEPS = 14
@@ -82,30 +82,36 @@ def show(console: Console, built: Ladder, market: Market) -> None:
             "if the price then falls and falls:",
         )
     if built.steps:
-        console.print()
-        layout.show(console, _table(built.steps, relative=market.quote is None))
+        _sheet(built.steps, relative=market.quote is None).show(console)
 
 
-def _table(steps: Sequence[Step], *, relative: bool) -> Table:
-    held = [] if relative else ["coins held"]
-    names = ["price", "drop %", "buys $", "spent $", *held, "average", "take-profit", "rise %", "break-even"]
-    made = layout.table(["step"], names)
+_HELD = Pair(top="coins held", bottom="average")
+_PAIRS = (
+    Pair(top="step", is_text=True),
+    Pair(top="price", bottom="drop %"),
+    Pair(top="buys $", bottom="spent $"),
+    _HELD,
+    Pair(top="take-profit", bottom="rise %"),
+    Pair(top="break-even"),
+)
+_RELATIVE = tuple(Pair(top="average") if pair is _HELD else pair for pair in _PAIRS)
+
+
+def _sheet(steps: Sequence[Step], *, relative: bool) -> Sheet:
+    made = Sheet(pairs=_RELATIVE if relative else _PAIRS)
     price = layout.percent if relative else layout.price
     for step in _some(steps):
         if step is None:
-            made.add_row("...")
+            made.add(("...", ""), *[("", "")] * (len(_PAIRS) - 1))
             continue
-        made.add_row(
-            "base" if step.level == 0 else str(step.level),
-            price(step.price),
-            layout.percent(step.drop_percent),
-            layout.dollars(step.cost),
-            layout.dollars(step.spent),
-            *([] if relative else [layout.coins(step.held)]),
-            price(step.average_price),
-            price(step.take_profit_price),
-            layout.percent(step.rise_percent),
-            price(step.break_even_price),
+        average = price(step.average_price)
+        made.add(
+            ("base" if step.level == 0 else str(step.level), ""),
+            (price(step.price), layout.percent(step.drop_percent)),
+            (layout.dollars(step.cost), layout.dollars(step.spent)),
+            (average, "") if relative else (layout.coins(step.held), average),
+            (price(step.take_profit_price), layout.percent(step.rise_percent)),
+            (price(step.break_even_price), ""),
         )
     return made
 

@@ -1,6 +1,7 @@
 """How numbers, times and tables look on the operator's screen, and as JSON."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from rich.box import Box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dca.model import plain
 
@@ -34,7 +36,7 @@ def coins(qty: Decimal | None) -> str:
     """Nine digits or nine decimals, cut off, without zeros at the end."""
     if qty is None:
         return NONE
-    decimals = min(9, max(2, 8 - qty.adjusted()))
+    decimals = min(9, max(0, 8 - qty.adjusted()))
     return plain(qty.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_DOWN) + 0)
 
 
@@ -82,24 +84,51 @@ def table(left: Sequence[str], right: Sequence[str], *, after: Sequence[str] = (
     return made
 
 
-def fit(console: Console, made: Table) -> Table:
-    """A table that is too wide gives up the second space between columns."""
-    unbounded = console.options.update(max_width=10 * console.width)
-    if console.measure(made, options=unbounded).maximum > console.width:
+def fits(console: Console, made: Table) -> bool:
+    """Whether a table is narrow enough; one that is not gives up the second space between its columns."""
+    if _width(console, made) > console.width:
         made.padding = (0, 0, 0, 0)
+    return _width(console, made) <= console.width
+
+
+def _width(console: Console, made: Table) -> int:
+    unbounded = console.options.update(max_width=10_000)
+    return console.measure(made, options=unbounded).maximum
+
+
+def whole(console: Console, made: Table) -> Table:
+    """The table so that no cell of it is ever cut: on a screen that is too narrow its lines run over."""
+    made.width = max(_width(console, made), made.width or 0)
     return made
 
 
-def show(console: Console, made: Table) -> None:
-    """Print a table between empty lines, as narrow as it has to be."""
+def show(console: Console, *tables: Table) -> None:
+    """Print the first table that fits the screen, or else the last one, between empty lines."""
+    made = next((each for each in tables if fits(console, each)), tables[-1])
     console.print()
-    console.print(fit(console, made))
+    console.print(whole(console, made), crop=False)
     console.print()
 
 
 def tell(console: Console, text: str, style: str | None = None) -> None:
     """Print words that may hold brackets: nothing in them is markup."""
     console.print(escape(text), style=style)
+
+
+def fact(console: Console, name: str, text: str) -> None:
+    """Print a name and what is to be said of it, each in a column of its own."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True, min_width=13)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(name), Text(text))
+    console.print(grid)
+
+
+def complain(text: str) -> None:
+    """Print words to standard error: on a terminal broken between words, else in one line."""
+    on_a_terminal = sys.stderr.isatty()
+    screen = Console(stderr=True, highlight=False, color_system=None)
+    screen.print(text, markup=False, emoji=False, soft_wrap=not on_a_terminal)
 
 
 def plain_value(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dca.settings
 from dca.errors import DatabaseUnavailable, SettingsProblem
+from dca.operator import layout
 from dca.store import Store
 from dca.supervisor import is_locked
 
@@ -72,10 +73,10 @@ def main() -> int:
             applied = apply(store)
     except SettingsProblem as error:
         for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
+            layout.complain(f"  - {problem}")
         return 2
     except DatabaseUnavailable as error:
-        print(f"migrate: {error}", file=sys.stderr)
+        layout.complain(f"migrate: {error}")
         return 1
     for name in applied:
         print(f"applied {name}")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side
 from dca.operator import export, layout
 from dca.operator.assets import NO_ASSET
+from dca.operator.sheet import Pair, Sheet
 from dca.operator.tools import Command, Tools
 from dca.reporting import CycleReport, OrderReport, ProfitReport, total
 from dca.store import Transaction
@@ -88,34 +89,40 @@ def _no_cycles(tools: Tools, symbol: str | None, which: Which) -> str:
     return f"There is no {kind}cycle{of} yet: main_app begins one for each enabled asset when it runs."
 
 
+_CYCLES = (
+    Pair(top="cycle", bottom="status", is_text=True),
+    Pair(top="asset", bottom="safety", is_text=True),
+    Pair(top="began", bottom="ended", is_text=True),
+    Pair(top="lasted", bottom="fees $"),
+    Pair(top="bought $", bottom="sold $"),
+    Pair(top="profit $", bottom="%"),
+)
+
+
 def _show_cycles(tools: Tools, found: Sequence[CycleReport]) -> None:
     now = tools.clock.now()
-    names = ["lasted", "S.O.", "bought $", "sold $", "fees $", "profit $", "%"]
-    made = layout.table(["cycle", "asset", "status", "began", "ended"], names)
+    made = Sheet(pairs=_CYCLES)
     for cycle in found:
         complete = cycle.status is CycleStatus.COMPLETE
-        made.add_row(
-            str(cycle.id),
-            cycle.asset_symbol,
-            cycle.status,
-            layout.when(cycle.first_buy_at, now),
-            layout.when(cycle.completed_at, now),
-            layout.span(cycle.lasted(now)),
-            str(cycle.safety_orders),
-            layout.round_dollars(cycle.bought_cost),
-            layout.round_dollars(cycle.sold_proceeds),
-            layout.round_dollars(cycle.fees_usd, cents_below=1000),
-            layout.round_dollars(cycle.net_profit if complete else None),
-            layout.percent(cycle.profit_percent),
+        made.add(
+            (str(cycle.id), cycle.status),
+            (cycle.asset_symbol, str(cycle.safety_orders)),
+            (layout.when(cycle.first_buy_at, now), layout.when(cycle.completed_at, now)),
+            (layout.span(cycle.lasted(now)), layout.round_dollars(cycle.fees_usd, cents_below=1000)),
+            (layout.round_dollars(cycle.bought_cost), layout.round_dollars(cycle.sold_proceeds)),
+            (
+                layout.round_dollars(cycle.net_profit if complete else None),
+                layout.percent(cycle.profit_percent),
+            ),
             style="dim" if cycle.status is CycleStatus.ERROR else None,
         )
-    layout.show(tools.console, made)
+    made.show(tools.console)
     for cycle in found:
         if cycle.problem is not None:
             layout.tell(tools.console, f"{cycle.id} {cycle.asset_symbol}: {cycle.problem}", "yellow")
     layout.tell(
         tools.console,
-        "Times are UTC; a cycle begins with its first buy. S.O.: safety orders bought. Fees: the dollars "
+        "Times are UTC; a cycle begins with its first buy. Safety: safety orders bought. Fees: the dollars "
         "taken from sales, and the coins taken from buys at the average they were bought for. Profit is "
         "after all fees.",
     )
@@ -157,31 +164,58 @@ def _no_orders(tools: Tools, symbol: str | None, *, only_open: bool) -> str:
     return f"There is no order{of} yet: main_app places the first one when it runs and the price is known."
 
 
+_ORDERS = (
+    Pair(top="placed", bottom="client order id", is_text=True),
+    Pair(top="asset", bottom="state", is_text=True),
+    Pair(top="order", bottom="exchange", is_text=True),
+    Pair(top="qty", bottom="limit"),
+    Pair(top="filled", bottom="average"),
+    Pair(top="value $", bottom="fee"),
+)
+_IN_THREES = (
+    "client order id\nplaced\nasset",
+    "order\nstate\nexchange",
+    "qty\nfilled\nvalue $",
+    "limit\naverage\nfee",
+)
+
+
+def _in_words(state: str | None) -> str:
+    return layout.NONE if state is None else state.replace("_", " ")
+
+
 def _show_orders(tools: Tools, found: Sequence[OrderReport]) -> None:
-    """Two lines an order: all of it has to fit."""
     now = tools.clock.now()
-    names = ["qty\nlimit", "filled\naverage", "value $\nfee"]
-    made = layout.table(
-        ["placed\nclient order id", "asset\ncycle", "order\n"], names, after=["state\nexchange says"]
-    )
+    made, narrow = Sheet(pairs=_ORDERS), layout.table(_IN_THREES[:2], _IN_THREES[2:])
     for order in found:
-        made.add_row(
-            f"{layout.when(order.created_at, now, seconds=True)}\n{order.client_order_id}",
-            f"{order.asset_symbol}\n{order.cycle_id}",
-            f"{order.side}\n{_purpose(order)}",
-            f"{layout.coins(order.qty)}\n{_limit(order)}",
-            f"{layout.coins(order.filled_qty)}\n{layout.price(order.filled_avg_price)}",
-            f"{layout.dollars(order.filled_value)}\n{_fee(order)}",
-            f"{order.state}\n{order.exchange_status or layout.NONE}",
+        placed, name = layout.when(order.created_at, now, seconds=True), order.client_order_id
+        state, exchange_says = _in_words(order.state), _in_words(order.exchange_status)
+        qty, filled = layout.coins(order.qty), layout.coins(order.filled_qty)
+        average, value = layout.price(order.filled_avg_price), layout.round_dollars(order.filled_value)
+        what, limit, fee = _purpose(order), _limit(order), _fee(order)
+        made.add(
+            (placed, name),
+            (order.asset_symbol, state),
+            (what, exchange_says),
+            (qty, limit),
+            (filled, average),
+            (value, fee),
         )
-    layout.show(tools.console, made)
+        columns = [(name, placed, order.asset_symbol), (what, state, exchange_says)]
+        columns += [(qty, filled, value), (limit, average, fee)]
+        narrow.add_row(*map("\n".join, columns))
+    made.show(tools.console, narrow)
     layout.tell(
-        tools.console, "Times are UTC. The fee of a buy is taken in coins, that of a sale in dollars."
+        tools.console,
+        "Times are UTC. Take-profit and exit are sales, base, safety and adopted are buys; the fee of a buy "
+        "is taken in coins, that of a sale in dollars.",
     )
 
 
 def _purpose(order: OrderReport) -> str:
     name = order.purpose.replace("_", "-")
+    if order.purpose is Purpose.OUTSIDE:
+        return f"{name} {order.side}"
     return f"{name} {order.level}" if order.purpose is Purpose.SAFETY else name
 
 

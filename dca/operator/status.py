@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -15,13 +14,15 @@ from rich.text import Text
 
 from dca.errors import DcaError
 from dca.health import BEAT_LIMIT
-from dca.model import ZERO, CycleStatus, Mode
-from dca.operator import layout, rows, staleness
+from dca.model import CycleStatus, Mode
+from dca.operator import layout, rows, staleness, window
 from dca.operator.assets import NO_ASSET
 from dca.operator.overview import Eye, Overview
 from dca.operator.rows import Row
 from dca.operator.staleness import Caretaker
+from dca.operator.status_table import forms
 from dca.operator.tools import Command, Tools
+from dca.operator.window import Cut
 from dca.records import Result
 from dca.settings import Venue
 
@@ -61,7 +62,8 @@ def _run(given: argparse.Namespace, tools: Tools) -> int:
     if given.json:
         layout.print_json(as_json(look))
     else:
-        tools.console.print(screen(look, tools.console))
+        height = tools.console.height - 1 if sys.stdout.isatty() else None  # the prompt comes below
+        tools.console.print(screen(look, tools.console, height), crop=False)
     return 1 if staleness.troubles(look) else 0
 
 
@@ -70,19 +72,20 @@ def _watch(eye: Eye, tools: Tools, seconds: float) -> int:
     try:
         if not sys.stdout.isatty():
             while True:
-                tools.console.print(_screen_or_why_not(eye, tools.console))
+                tools.console.print(_screen_or_why_not(eye, tools.console, None), crop=False)
                 time.sleep(seconds)
         with Live(console=tools.console, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
             while True:
-                live.update(_screen_or_why_not(eye, tools.console), refresh=True)
+                seen = _screen_or_why_not(eye, tools.console, tools.console.height)
+                live.update(Cut(seen, instead="./bot status, or a taller window"), refresh=True)
                 time.sleep(seconds)
     except KeyboardInterrupt:
         return 0
 
 
-def _screen_or_why_not(eye: Eye, console: Console) -> RenderableType:
+def _screen_or_why_not(eye: Eye, console: Console, height: int | None) -> RenderableType:
     try:
-        return screen(eye.look(), console)
+        return screen(eye.look(), console, height)
     except DcaError as error:
         return Text(f"status: {error}", style="red")
 
@@ -90,13 +93,17 @@ def _screen_or_why_not(eye: Eye, console: Console) -> RenderableType:
 # ---- the screen --------------------------------------------------------------------------------------------
 
 
-def screen(look: Overview, console: Console) -> RenderableType:
-    """All of it, 100 columns wide at the most."""
+def screen(look: Overview, console: Console, height: int | None = None) -> RenderableType:
+    """All of it, made for 80 columns and for more; in short form where `height` asks for it."""
     found = rows.rows(look)
-    parts: list[RenderableType] = [*_header(look), *_wrong(look), Text()]
-    parts.append(layout.fit(console, _table(found, look.now)) if found else Text(NO_ASSET))
-    parts += [Text(), *_footnotes(look, found)]
-    return Group(*parts)
+    above, below = [*_header(look), *_wrong(look)], [*_footnotes(look, found)]
+    if not found:
+        return Group(*above, Text(), Text(NO_ASSET), Text(), *below)
+
+    def whole(made: Table) -> RenderableType:
+        return Group(*above, Text(), layout.whole(console, made), Text(), *below)
+
+    return whole(window.chosen(console, forms(found, look.now), whole, height))
 
 
 def _header(look: Overview) -> Iterator[RenderableType]:
@@ -109,7 +116,7 @@ def _header(look: Overview) -> Iterator[RenderableType]:
         yield Text(words, style="yellow")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
-    grid.add_column()
+    grid.add_column(overflow="fold")
     for name, text in _facts(look):
         grid.add_row(name, text)
     yield grid
@@ -192,65 +199,6 @@ def _about_mail(look: Overview) -> Text:
 
 def _ago(at: datetime | None, now: datetime) -> str:
     return "never" if at is None else f"{layout.span(now - at)} ago"
-
-
-_HEADS = (
-    "held\naverage",
-    "bid\nbreak-even",
-    "profit $\n%",
-    "safety\nage",
-    "next buy\n%",
-    "take-profit\n%",
-    "spent $\nat most $",
-)
-
-
-def _table(found: list[Row], now: datetime) -> Table:
-    made = layout.table(["asset\nstatus"], _HEADS)
-    for column in made.columns:
-        column.vertical = "top"
-    for row in found:
-        made.add_row(*_cells(row, now))
-    return made
-
-
-def _cells(row: Row, now: datetime) -> list[Text | str]:
-    age = None if row.cycle_began_at is None else now - row.cycle_began_at
-    return [
-        _name(row),
-        f"{layout.coins(row.quantity) if row.quantity else layout.NONE}\n"
-        f"{layout.price(row.average_purchase_price)}",
-        f"{layout.price(row.bid)}\n{layout.price(row.break_even_price)}",
-        _profit(row),
-        f"{row.safety_orders}/{row.max_safety_orders}\n{layout.span(age)}",
-        "at once" if row.buys_at_once else _with_distance(row.next_buy_price, row.next_buy_distance_percent),
-        _with_distance(row.take_profit_price, row.take_profit_distance_percent),
-        f"{layout.round_dollars(row.spent)}\n{layout.round_dollars(row.worst_case)}",
-    ]
-
-
-def _name(row: Row) -> Text:
-    status = "no cycle" if row.status is None else row.status.value
-    style = ""
-    if row.lock_reason is not None:
-        status, style = "LOCKED", "red"
-    elif row.exit_requested:
-        status, style = "to be sold", "yellow"
-    elif not row.is_enabled:
-        calm = row.status in {None, CycleStatus.WATCHING}
-        status, style = "disabled" if calm else f"{status}, off", "dim"
-    return Text.assemble((row.asset_symbol, "bold"), "\n", (status, style))
-
-
-def _profit(row: Row) -> Text:
-    amount, share = row.unrealized_profit, row.unrealized_profit_percent
-    words = f"{layout.round_dollars(amount)}\n{layout.percent(share)}"
-    return Text(words, style="" if amount is None else "green" if amount >= ZERO else "red")
-
-
-def _with_distance(price: Decimal | None, percent: Decimal | None) -> str:
-    moved = layout.NONE if percent is None else f"{percent:+,.2f}"
-    return layout.price(price) if price is None else f"{layout.price(price)}\n{moved}"
 
 
 def _footnotes(look: Overview, found: list[Row]) -> Iterator[RenderableType]:

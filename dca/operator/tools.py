@@ -21,7 +21,9 @@ from dca.ports import Clock
 from dca.settings import Settings
 from dca.store import Store, Transaction
 
-WIDTH = 100
+LEAST_WIDTH = 40
+PIPE_SIZE = (80, 24)
+"""A pipe has no width of its own, and is mostly read on a terminal. COLUMNS is heeded."""
 
 
 class Screen(Console):
@@ -33,8 +35,8 @@ class Screen(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _terminal_width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
+def _width() -> int:
+    return max(LEAST_WIDTH, shutil.get_terminal_size(PIPE_SIZE).columns)
 
 
 class Tools:
@@ -44,8 +46,7 @@ class Tools:
         self.command = command
         """As it was typed, for the audit table."""
         self.clock: Clock = SystemClock()
-        # Numbers are never cut for a narrow terminal: its lines run over instead.
-        self.console: Console = Screen(width=max(WIDTH, _terminal_width()), highlight=False, soft_wrap=False)
+        self.console: Console = Screen(width=_width(), highlight=False, soft_wrap=False)
 
     @cached_property
     def settings(self) -> Settings:

@@ -105,7 +105,7 @@ def _show(tools: Tools, part: Part, members: list[Gate]) -> None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, width=4, justify="right")
     grid.add_column(no_wrap=True, width=17)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     for gate in members:
         word, style = _MARKS[gate.passed]
         grid.add_row(Text(word, style), Text(gate.name), Text(gate.text))

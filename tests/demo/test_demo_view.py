@@ -14,10 +14,11 @@ from demo import director, results, waiting
 from demo.director import Wishes
 from demo.numbers import coins, money, price
 from demo.options import parse
-from demo.report import table, wrapped
+from demo.report import table
 from demo.rows import Row
 from demo.strategy_values import Measured, measure, speed_for, values_for
 from demo.view import Fact, View
+from launcher.output import wrapped
 from recordings.values import BadFile
 from tests.demo.good_book import START, Book, at
 

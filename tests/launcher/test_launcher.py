@@ -28,6 +28,10 @@ def test_help_lists_every_command() -> None:
         assert f"  {name}" in answer.stdout
 
 
+def test_help_fits_80_columns() -> None:
+    assert max(map(len, bot("help").stdout.splitlines())) <= 80
+
+
 def test_an_unknown_command_is_one_line_a_list_and_2() -> None:
     answer = bot("frobnicate")
     assert answer.returncode == 2
