@@ -217,8 +217,10 @@ def nonsense(books: Books) -> Violation | None:
 
 
 def unreadable(asset: Asset, cycle: Cycle, orders: Sequence[Order]) -> Violation | None:
-    """Why a live cycle is not what its orders make it, and must not be made so; None if it may."""
-    words = lifecycle.other_symbol(asset, orders) or lifecycle.unexplained(cycle, orders)
+    """Why a cycle is not what its orders make it, and must not be made so; None if it may."""
+    words = lifecycle.unknown_word(cycle, orders)
+    if words is None and cycle.status not in ENDED:
+        words = lifecycle.other_symbol(asset, orders) or lifecycle.unexplained(cycle, orders)
     return None if words is None else Violation(number="I07", about=f"cycle {cycle.id}", words=words)
 
 
@@ -239,7 +241,7 @@ class Verdict:
 
 def verdict(asset: Asset, cycle: Cycle, orders: Sequence[Order], now: datetime) -> Verdict:
     """Judge a cycle, live or ended, by its own orders, as they were committed together."""
-    odd = None if cycle.status in ENDED else unreadable(asset, cycle, orders)
+    odd = unreadable(asset, cycle, orders)
     if odd is not None:
         booking, found = Booking(cycle=cycle), [odd]  # a break, not to be explained away
     elif cycle.status in ENDED:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dca import ledger, strategy, tripwire
+from dca import ledger, lifecycle, strategy, tripwire
 from dca.model import Asset, Cycle, Mode, Order, TradingRules
 from dca.strategy import NOTHING, Levels
 from dca.timing import ClockReading
@@ -75,15 +75,15 @@ class Desk:
         """Remember an asset as just read, unless something newer is known already."""
         rules = self.rules.get(asset.asset_symbol)
         problems = strategy.asset_problems(asset, rules)
-        problem = asset.lock_reason or "; ".join(problems) or None
+        open_orders = tuple(open_orders)
+        unknown = None if cycle is None else lifecycle.unknown_word(cycle, open_orders)
+        problem = asset.lock_reason or unknown or "; ".join(problems) or None
         levels = NOTHING
-        if cycle is not None and rules is not None and strategy.is_dollar_pair(asset):
+        if cycle is not None and unknown is None and rules is not None and strategy.is_dollar_pair(asset):
             # An amount that makes no sense stops the buys; what is held can still be sold.
             traded = asset if not problems else _without_buys(asset)
             levels = strategy.levels(traded, cycle, rules, now, self.mode)
-        watch = Watch(
-            asset=asset, cycle=cycle, open_orders=tuple(open_orders), levels=levels, problem=problem
-        )
+        watch = Watch(asset=asset, cycle=cycle, open_orders=open_orders, levels=levels, problem=problem)
         with self._lock:
             known = self._watches.get(asset.asset_symbol)
             if known is None or not _is_older(cycle, known.cycle):

@@ -22,6 +22,7 @@ from dca.model import (
     Purpose,
     Side,
     Snapshot,
+    Word,
     plain,
     round_up,
 )
@@ -38,6 +39,8 @@ CLOCK_TOLERANCE = timedelta(minutes=10)
 
 LONGEST_DIFFERENCE = 300
 """Letters that the column takes."""
+_WORDS = {Cycle: ("status",), Order: ("purpose", "side", "order_type", "state", "fee_source")}
+"""The columns whose values are words: without them nothing can be concluded from a row."""
 
 ANY_PREFIX = "dca-"
 """How the ids of all installations begin: after a restored backup the ledger has orders of an earlier one."""
@@ -93,6 +96,16 @@ def break_even_price(cost: Decimal, qty: Decimal) -> Decimal:
     """
     fee = round_up(cost * TAKER_FEE_RATE / (1 - TAKER_FEE_RATE), DOLLAR_FEE_STEP)
     return round_up((cost + fee) / qty, PRICE_STEP)
+
+
+def unknown_word(row: Cycle | Order) -> str | None:
+    """Say which column of a row holds a word that this program does not know; None for a row like others."""
+    for name in _WORDS[type(row)]:
+        word: Word = getattr(row, name)
+        if not word.is_known:
+            whose = f"order {row.client_order_id}" if isinstance(row, Order) else f"cycle {row.id}"
+            return f"{name} of {whose} is {word.value!r}, which is none of {', '.join(type(word))}"
+    return None
 
 
 def is_incomplete(snapshot: Snapshot) -> bool:
@@ -173,6 +186,8 @@ def merge(order: Order, snapshot: Snapshot, now: datetime) -> Order:
     filled_qty only grows, a closed status stays closed, and an order that was given up and turns up
     becomes a ghost: booked like any other, and never a reason to place anything.
     """
+    if unknown_word(order) is not None:
+        return order
     merged = replace(
         order,
         exchange_order_id=order.exchange_order_id or snapshot.exchange_order_id,
@@ -313,6 +328,9 @@ def _safety_orders(buy: Order) -> int:
 
 
 def with_totals(cycle: Cycle, orders: Sequence[Order]) -> Cycle:
-    """The cycle with its derived columns computed anew: never incremented."""
+    """The cycle with its derived columns computed anew: never incremented. As it is, if a word of an order is
+    not known: a buy among others that is not seen as one would be coins that are gone."""
+    if any(unknown_word(order) is not None for order in orders):
+        return cycle
     derived = totals(orders)
     return replace(cycle, **{name: getattr(derived, name) for name in Totals.__slots__})

@@ -14,6 +14,7 @@ from dca.errors import BrokenRule, IllegalTransition
 from dca.model import (
     ENDED,
     IN_FLIGHT,
+    LIVE,
     PRICE_STEP,
     Asset,
     Cycle,
@@ -136,6 +137,8 @@ def book(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Booking:
     Raises:
         BrokenRule, IllegalTransition: our bug.
     """
+    if unknown_word(cycle, orders) is not None:
+        return Booking(cycle=cycle)
     current = _out_of_cooldown(ledger.with_totals(cycle, orders))
     if cycle.status in ENDED:
         # Also one that was ended by hand (F84): without a sale, or at 0000-00-00, which is read as None.
@@ -175,7 +178,7 @@ def _watching_on(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Bookin
 def with_its_order(cycle: Cycle, order: Order) -> Cycle:
     """The cycle as a live order of it makes it, whatever was written over its status meanwhile: what is to
     end is a buy or a sale, not a cycle that watches (F84)."""
-    if not order.is_live or cycle.status in ENDED:
+    if not order.is_live or cycle.status not in LIVE:
         return cycle
     return replace(cycle, status=_in_flight(order))
 
@@ -238,9 +241,19 @@ def other_symbol(asset: Asset, orders: Sequence[Order]) -> str | None:
     return f"asset_symbol was changed in a live cycle that holds {other.symbol}: change it back"
 
 
+def unknown_word(cycle: Cycle, orders: Sequence[Order]) -> str | None:
+    """Say which word of a cycle's rows is not known to this program; None if all are. Nothing is concluded
+    from such rows, and nothing is written into them: a person has to put the word right."""
+    rows: tuple[Cycle | Order, ...] = (cycle, *orders)
+    return next(filter(None, map(ledger.unknown_word, rows)), None)
+
+
 def unexplained(cycle: Cycle, orders: Sequence[Order]) -> str | None:
-    """Say that a cycle claims coins that no order of it explains; None otherwise. Guessing would sell coins
-    that are not the cycle's (F42, F84)."""
+    """Say that a cycle claims coins that no order of it explains, or that its rows cannot be read; None
+    otherwise. Guessing would sell coins that are not the cycle's (F42, F84)."""
+    unknown = unknown_word(cycle, orders)
+    if unknown is not None:
+        return unknown
     if orders or cycle.quantity == 0:
         return None
     return f"cycle {cycle.id} says it holds {plain(cycle.quantity)}, and no order of it is known"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
+from typing import Self
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
@@ -15,7 +16,26 @@ PRICE_STEP = Decimal("1e-10")
 """What the price columns of dca_assets and dca_cycles can hold (DECIMAL(20, 10))."""
 
 
-class CycleStatus(StrEnum):
+class Word(StrEnum):
+    """The words that a column may hold. Any other text there was written past the table's rules, or by a
+    newer program: it is read as it stands, and equals none of them."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The member of that text, or the text itself as a word that is not known."""
+        try:
+            return cls(text)
+        except ValueError:
+            word = str.__new__(cls, text)
+            word._name_, word._value_ = "", text
+            return word
+
+    @property
+    def is_known(self) -> bool:
+        return self._name_ != ""
+
+
+class CycleStatus(Word):
     WATCHING = "watching"
     BUYING = "buying"
     SELLING = "selling"
@@ -29,17 +49,17 @@ ENDED = frozenset({CycleStatus.COMPLETE, CycleStatus.ERROR})
 LIVE = frozenset(CycleStatus) - ENDED
 
 
-class Side(StrEnum):
+class Side(Word):
     BUY = "buy"
     SELL = "sell"
 
 
-class OrderType(StrEnum):
+class OrderType(Word):
     LIMIT = "limit"
     MARKET = "market"
 
 
-class Purpose(StrEnum):
+class Purpose(Word):
     BASE = "base"
     SAFETY = "safety"
     TAKE_PROFIT = "take_profit"
@@ -55,7 +75,7 @@ class Purpose(StrEnum):
         return Side.SELL if self in {Purpose.TAKE_PROFIT, Purpose.EXIT, Purpose.OUTSIDE} else Side.BUY
 
 
-class OrderState(StrEnum):
+class OrderState(Word):
     """What we know of an order. SENT: the exchange's answer is not known.
     VOID: proven never to have arrived. GHOST: given up, and then it turned up."""
 
@@ -72,20 +92,20 @@ LIVE_STATES = frozenset({OrderState.SENT, OrderState.ACKED, OrderState.CANCEL_RE
 GIVEN_UP_STATES = frozenset({OrderState.REJECTED, OrderState.VOID, OrderState.GHOST})
 
 
-class FeeSource(StrEnum):
+class FeeSource(Word):
     ASSUMED = "assumed"
     EXECUTIONS = "executions"
     POSITION = "position"
 
 
-class LockKind(StrEnum):
+class LockKind(Word):
     """BREAK: the books disagree; ends when they agree. CRASH: the bot died over it; ends by hand."""
 
     BREAK = "break"
     CRASH = "crash"
 
 
-class Mode(StrEnum):
+class Mode(Word):
     """The kill switch (dca_control.mode)."""
 
     RUN = "run"

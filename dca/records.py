@@ -5,10 +5,11 @@ Pure. Field names equal column names; times are aware UTC.
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+
+from dca.model import Word
 
 
-class Result(StrEnum):
+class Result(Word):
     """How a caretaker's run ended. STOOD_DOWN: there was maintenance, and it did nothing."""
 
     DONE = "done"
@@ -16,7 +17,7 @@ class Result(StrEnum):
     STOOD_DOWN = "stood_down"
 
 
-class IncidentKind(StrEnum):
+class IncidentKind(Word):
     MONEY = "money"
     HEALTH = "health"
 

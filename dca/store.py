@@ -16,6 +16,7 @@ import mysql.connector
 from mysql.connector import errorcode
 
 from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug, StartRefused
+from dca.ledger import unknown_word
 from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
 from dca.store_connections import is_lost, opened
@@ -23,7 +24,7 @@ from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
 from dca.store_reports import Reports
-from dca.store_rows import OPEN, SELLABLE, columns, value_from
+from dca.store_rows import OPEN, SELLABLE, asset_from, columns, control_from, value_from
 
 R = TypeVar("R")
 
@@ -36,7 +37,16 @@ _SCRIPT_SECONDS = 4 * 3600
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
-_ASSET = ", ".join(columns(Asset))
+_NO_CONTROL = (
+    "the row of dca_control is gone: put it back from a backup, or INSERT INTO dca_control (id, install_id)"
+    " VALUES (1, '...') with the eight letters that follow dca- in the newest client_order_id of dca_orders"
+)
+# Beside another reason than the one they were written with, these are of a lock that was cleared by hand.
+_OF_THE_LOCK = (
+    "IF(lock_checksum = CRC32(lock_reason), lock_kind, NULL) AS lock_kind,"
+    " IF(lock_checksum = CRC32(lock_reason), locked_at, NULL) AS locked_at"
+)
+_ASSET = f"{', '.join(columns(Asset, but=frozenset({'lock_kind', 'locked_at'})))}, {_OF_THE_LOCK}"
 _CYCLE = ", ".join(columns(Cycle))
 _ORDER = ", ".join(columns(Order))
 _NEW_ORDER = columns(Order, but=frozenset({"id"}))
@@ -51,11 +61,14 @@ class Transaction(Journal, Editing, Reports, Looks):
     def control(self) -> Control:
         """The installation's row, held still (but shared) until the end of the transaction."""
         names = ", ".join(columns(Control))
-        return value_from(Control, self._rows(f"SELECT {names} FROM dca_control LOCK IN SHARE MODE")[0])
+        rows = self._rows(f"SELECT {names} FROM dca_control LOCK IN SHARE MODE")
+        if not rows:
+            raise DatabaseUnavailable(_NO_CONTROL)
+        return control_from(rows[0])
 
     def asset(self, asset_id: int) -> Asset | None:
         rows = self._rows(f"SELECT {_ASSET} FROM dca_assets WHERE id = %s", asset_id)
-        return value_from(Asset, rows[0]) if rows else None
+        return asset_from(rows[0]) if rows else None
 
     def live_cycle(self, asset_id: int) -> Cycle | None:
         """The asset's live cycle, locked."""
@@ -114,10 +127,15 @@ class Transaction(Journal, Editing, Reports, Looks):
         self._update("dca_cycles", cycle, _OF_CYCLE, SELLABLE if cycle.status is CycleStatus.COMPLETE else "")
 
     def _update(self, table: str, value: Cycle | Order, names: tuple[str, ...], more: str = "") -> None:
-        """Write a row that was read under lock; the version says that it still is the one read."""
+        """Write a row that was read under lock; the version says that it still is the one read. A row with a
+        word that is not known stays as it is: a person has to put that right first."""
+        if unknown_word(value) is not None:
+            return
         assigned = ", ".join(f"{name} = %s" for name in names)
         changed = self._write(
-            f"UPDATE {table} SET {assigned}{more}, version = version + 1 WHERE id = %s AND version = %s",
+            # From the last version that the table takes, which a person wrote, it goes on at the first.
+            f"UPDATE {table} SET {assigned}{more}, version = IF(version < 2000000000, version + 1, 0)"
+            " WHERE id = %s AND version = %s",
             [*(getattr(value, name) for name in names), value.id, value.version],
         )
         if changed != 1:
@@ -154,14 +172,19 @@ class Transaction(Journal, Editing, Reports, Looks):
         return int(row["sent"]), int(row["unanswered"])
 
     def set_last_sell_price(self, asset_id: int, price: Decimal | None) -> None:
-        self._write("UPDATE dca_assets SET last_sell_price = %s WHERE id = %s", [price, asset_id])
+        """With it goes a lock_kind that got past the rules: they would refuse the whole row."""
+        self._write(
+            "UPDATE dca_assets SET last_sell_price = %s,"
+            " lock_kind = IF(CAST(lock_kind AS BINARY) IN ('break', 'crash'), lock_kind, NULL) WHERE id = %s",
+            [price, asset_id],
+        )
 
     def lock_asset(self, asset_id: int, reason: str, now: datetime, kind: LockKind = LockKind.BREAK) -> bool:
         """Stop trading an asset; False if it was stopped before."""
         return bool(
             self._write(
-                "UPDATE dca_assets SET lock_reason = %s, lock_kind = %s, locked_at = %s"
-                " WHERE id = %s AND lock_reason IS NULL",
+                "UPDATE dca_assets SET lock_reason = %s, lock_kind = %s, locked_at = %s,"
+                " lock_checksum = CRC32(lock_reason) WHERE id = %s AND lock_reason IS NULL",
                 [reason[:500], kind, now, asset_id],
             )
         )
@@ -170,8 +193,8 @@ class Transaction(Journal, Editing, Reports, Looks):
         """Trade an asset again; False if it was not stopped."""
         return bool(
             self._write(
-                "UPDATE dca_assets SET lock_reason = NULL, lock_kind = NULL, locked_at = NULL"
-                " WHERE id = %s AND lock_reason IS NOT NULL",
+                "UPDATE dca_assets SET lock_reason = NULL, lock_kind = NULL, locked_at = NULL,"
+                " lock_checksum = NULL WHERE id = %s AND lock_reason IS NOT NULL",
                 [asset_id],
             )
         )
@@ -184,7 +207,7 @@ class Transaction(Journal, Editing, Reports, Looks):
         return self.control()
 
     def assets(self) -> list[Asset]:
-        return [value_from(Asset, row) for row in self._rows(f"SELECT {_ASSET} FROM dca_assets ORDER BY id")]
+        return [asset_from(row) for row in self._rows(f"SELECT {_ASSET} FROM dca_assets ORDER BY id")]
 
     def live_cycles(self) -> list[Cycle]:
         """Not locked: for looking, not for writing."""

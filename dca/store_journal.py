@@ -4,7 +4,7 @@ mails, actions."""
 from datetime import UTC, datetime
 
 from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, MissingPosition, Result
-from dca.store_rows import columns, value_from
+from dca.store_rows import columns, incident_from, value_from
 from dca.store_statements import Statements
 
 _RUN = ", ".join(columns(JobRun))
@@ -107,19 +107,19 @@ class Journal(Statements):
         rows = self._rows(
             f"SELECT {_INCIDENT} FROM incidents WHERE open_name IS NOT NULL ORDER BY id FOR UPDATE"
         )
-        return [value_from(Incident, row) for row in rows]
+        return [incident_from(row) for row in rows]
 
     def incidents_since(self, then: datetime) -> list[Incident]:
         """All that began or ended after then, oldest first."""
         rows = self._rows(
             f"SELECT {_INCIDENT} FROM incidents WHERE began_at > %s OR ended_at > %s ORDER BY id", then, then
         )
-        return [value_from(Incident, row) for row in rows]
+        return [incident_from(row) for row in rows]
 
     def incidents_ended_since(self, then: datetime) -> list[Incident]:
         """Those that are over, oldest first."""
         rows = self._rows(f"SELECT {_INCIDENT} FROM incidents WHERE ended_at > %s ORDER BY id", then)
-        return [value_from(Incident, row) for row in rows]
+        return [incident_from(row) for row in rows]
 
     def put_incident(self, incident: Incident) -> None:
         """Write a new incident as it is; its id is not looked at.
@@ -154,9 +154,10 @@ class Journal(Statements):
 
     def update_incident(self, incident: Incident) -> None:
         self._write(
-            "UPDATE incidents SET subject = %s, evidence = %s, seen_at = %s, ended_at = %s, mails = %s"
-            " WHERE id = %s",
+            "UPDATE incidents SET kind = %s, subject = %s, evidence = %s, seen_at = %s, ended_at = %s,"
+            " mails = %s WHERE id = %s",
             [
+                incident.kind,
                 incident.subject[:200],
                 incident.evidence,
                 incident.seen_at,

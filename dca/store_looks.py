@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from dca.fuse import Placed
 from dca.model import Cycle, Order
 from dca.records import Incident, Mail, Server
-from dca.store_rows import columns, value_from
+from dca.store_rows import columns, incident_from, value_from
 from dca.store_statements import Statements
 
 _INCIDENT = ", ".join(columns(Incident))
@@ -75,7 +75,7 @@ class Looks(Statements):
     def incidents_now(self) -> list[Incident]:
         """All that are not over, oldest first."""
         rows = self._rows(f"SELECT {_INCIDENT} FROM incidents WHERE open_name IS NOT NULL ORDER BY id")
-        return [value_from(Incident, row) for row in rows]
+        return [incident_from(row) for row in rows]
 
     def last_sent_mail(self) -> Mail | None:
         rows = self._rows(

@@ -5,14 +5,14 @@ saying so; here is where it is said.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
-from dca.model import Asset, Control, Cycle, Order
-from dca.records import Action, Incident, JobRun, Mail, MissingPosition, Server
+from dca.model import Asset, Control, Cycle, Mode, Order, Word
+from dca.records import Action, Incident, IncidentKind, JobRun, Mail, MissingPosition, Server
 
 if TYPE_CHECKING:
     from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
@@ -24,6 +24,8 @@ SELLABLE = (
     ", sellable_from = (SELECT MAX(o.min_order_size) FROM dca_orders o WHERE o.cycle_id = dca_cycles.id)"
 )
 """What else is written with a complete cycle: leftover_of_asset, an index, is made of it."""
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Row = Mapping[str, Any]
 T = TypeVar(
@@ -52,25 +54,59 @@ def columns(cls: type[T], *, but: frozenset[str] = frozenset()) -> tuple[str, ..
 
 def value_from(cls: type[T], row: Row) -> T:
     """A value from a row that has at least its columns."""
-    names, conversions = _reading(cast(Any, cls))
+    names, conversions, times = _reading(cast(Any, cls))
     values = {name: row[name] for name in names}
     for name, convert in conversions:
         if values[name] is not None:
             values[name] = convert(values[name])
+    for name in times:
+        if values[name] is None:  # how 0000-00-00 is read, which a server that is not strict makes of NULL
+            values[name] = LONG_AGO
     return cls(**values)
 
 
+def asset_from(row: Row) -> Asset:
+    """A lock of a kind that is not known ends by hand."""
+    asset = value_from(Asset, row)
+    kind = asset.lock_kind
+    if kind is None or kind.is_known:
+        return asset
+    words = f"{asset.lock_reason} (its lock_kind is {kind.value!r}, which this program does not know)"
+    return replace(asset, lock_kind=None, lock_reason=words)
+
+
+def control_from(row: Row) -> Control:
+    """A mode that is not known is a halt: whoever wrote it wanted something other than a bot that trades."""
+    control = value_from(Control, row)
+    if control.mode.is_known:
+        return control
+    words = f"dca_control.mode is {control.mode.value!r}, which is none of {', '.join(Mode)}"
+    return replace(control, mode=Mode.HALT, mode_reason=words)
+
+
+def incident_from(row: Row) -> Incident:
+    """One of a kind that is not known is about money: nothing is lost by taking it for too much."""
+    incident = value_from(Incident, row)
+    return incident if incident.kind.is_known else replace(incident, kind=IncidentKind.MONEY)
+
+
 @cache
-def _reading(cls: type[Any]) -> tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...]]:
-    """A table's columns, and what makes values of the model of those that the database keeps otherwise."""
+def _reading(
+    cls: type[Any],
+) -> tuple[tuple[str, ...], tuple[tuple[str, Callable[[Any], Any]], ...], tuple[str, ...]]:
+    """A table's columns, what makes values of the model of those that the database keeps otherwise, and the
+    times that every row has."""
     conversions: list[tuple[str, Callable[[Any], Any]]] = []
+    times = tuple(name for name, kind in get_type_hints(cls).items() if kind is datetime)
     for name, kind in get_type_hints(cls).items():
         for each in (kind, *get_args(kind)):
             if each is datetime:
                 conversions.append((name, _in_utc))
-            elif isinstance(each, type) and (each is bool or issubclass(each, StrEnum)):
-                conversions.append((name, each))
-    return columns(cls), tuple(conversions)
+            elif each is bool:
+                conversions.append((name, bool))
+            elif isinstance(each, type) and issubclass(each, Word):
+                conversions.append((name, each.read))
+    return columns(cls), tuple(conversions), times
 
 
 def _in_utc(value: datetime) -> datetime:

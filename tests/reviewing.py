@@ -17,7 +17,10 @@ from tests.fake_exchange import FakeClock
 from tests.good_settings import parsed
 from tests.post_office import PostOffice, post_office
 
-LOCK = "UPDATE dca_assets SET lock_reason = 'holds 1, booked 2', lock_kind = 'break' WHERE id = 1;\n"
+LOCK = (
+    "UPDATE dca_assets SET lock_reason = 'holds 1, booked 2', lock_kind = 'break',"
+    " lock_checksum = CRC32(lock_reason) WHERE id = 1;\n"
+)
 UNLOCK = "UPDATE dca_assets SET lock_reason = NULL, lock_kind = NULL, locked_at = NULL WHERE id = 1;\n"
 APP_DOWN = Finding(
     name="main app down",

@@ -208,9 +208,9 @@ def test_F73_coins_that_came_after_the_end_are_given_to_the_operator(rig: Rig, t
 
 def test_what_cannot_be_accepted(rig: Rig, tmp_path: Path) -> None:
     assert "nothing to accept" in bot(rig, tmp_path, "accept BTC/USD --yes")[1]
-    edit(rig, "UPDATE dca_assets SET lock_reason = 'died', lock_kind = 'crash'")
+    rig.store.transaction(lambda tx: tx.lock_asset(1, "died", rig.clock.now(), LockKind.CRASH))
     assert "./bot resume BTC/USD" in bot(rig, tmp_path, "accept BTC/USD --yes")[1]
-    edit(rig, "UPDATE dca_assets SET lock_reason = NULL, lock_kind = NULL")
+    edit(rig, "UPDATE dca_assets SET lock_reason = NULL")
     edit(rig, "UPDATE dca_cycles SET quantity = 3, average_purchase_price = 1")
     assert "no order of it is known" in bot(rig, tmp_path, "accept BTC/USD --yes")[1]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dca.errors import DatabaseUnavailable, StartRefused
+from dca.model import Mode
 from dca.operator import migrate
 from dca.settings import DatabaseSettings
 from dca.store import SCHEMA_VERSION, Store
@@ -180,6 +181,30 @@ def test_the_program_starts_on_its_own_schema_only(empty_database: DatabaseSetti
         pytest.raises(DatabaseUnavailable, match="dca_test_not_there"),
     ):
         store.check_schema()
+
+
+def test_words_that_passed_before_are_put_right(empty_database: DatabaseSettings) -> None:
+    """As the server's own comparison had understood them; when the row last changed stays."""
+    with Store(empty_database) as store:
+        store.run_script(migrate.RECORD)
+        for file in migrate.files()[:5]:
+            store.run_script(file.read_text() + migrate.record_of(file))
+        store.run_script(README_INSERT.strip() + "\n")
+        store.run_script(
+            "UPDATE dca_assets SET lock_reason = 'x', lock_kind = 'Break', updated_at = '2025-01-02';\n"
+            "UPDATE dca_control SET mode = 'Exits_Only ';\n"
+            "INSERT INTO dca_cycles (asset_id, status, completed_at, updated_at)"
+            " VALUES (1, 'COMPLETE', '2025-01-01', '2025-01-02'), (1, 'wátching', NULL, '2025-01-02');\n"
+        )
+        migrate.apply(store)
+        (asset,) = store.transaction(lambda tx: tx._rows("SELECT lock_kind, updated_at FROM dca_assets"))
+        cycles = store.transaction(
+            lambda tx: tx._rows("SELECT status, updated_at FROM dca_cycles ORDER BY id")
+        )
+        assert asset["lock_kind"] == "break"
+        assert [each["status"] for each in cycles] == ["complete", "watching"]
+        assert {f"{each['updated_at']:%F}" for each in (asset, *cycles)} == {"2025-01-02"}
+        assert store.transaction(lambda tx: tx.control()).mode is Mode.EXITS_ONLY
 
 
 def test_every_installation_has_an_id_of_its_own(

@@ -1,11 +1,13 @@
 """Wrong rows, and that the database itself refuses each of them with an error that names the column."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import mysql.connector
 import pytest
 
+from dca.model import Asset, Control, Cycle, Order, Word
+from dca.records import Incident, JobRun
 from dca.settings import DatabaseSettings
 from dca.store import Store
 from tests.conftest import SCHEMA, Server, connected
@@ -211,6 +213,77 @@ WRONG = [
     ("mode", "UPDATE dca_control SET mode = 'panic'"),
     ("mode", "UPDATE dca_control SET mode = NULL"),
 ]
+
+
+WORDS = {
+    "dca_assets": {"lock_kind": "break"},
+    "dca_cycles": {"status": "watching"},
+    "dca_orders": {
+        "purpose": "base",
+        "side": "buy",
+        "order_type": "limit",
+        "state": "sent",
+        "fee_source": "assumed",
+    },
+    "dca_order_attempts": {"answer": "accepted"},
+    "dca_control": {"mode": "halt"},
+    "job_runs": {"result": "done"},
+    "incidents": {"kind": "money"},
+}
+"""Each column whose values are words, with one that it takes."""
+
+
+def misspelled(word: str) -> list[str]:
+    """What the server itself takes for the same word, and what it does not."""
+    return [word.upper(), word.capitalize(), f"{word} ", f"{word}\t", word.replace("a", "á"), "", "nonsense"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "wrong"),
+    [
+        (table, column, wrong)
+        for table, columns in WORDS.items()
+        for column, word in columns.items()
+        for wrong in misspelled(word)
+        if wrong != word
+    ],
+)
+def test_a_word_is_taken_to_the_letter(person: Any, table: str, column: str, wrong: str) -> None:
+    """The program compares letter by letter: what passed here in capitals could be read by no process."""
+    person.execute("START TRANSACTION")
+    try:
+        person.execute("INSERT INTO job_runs (job, started_at) VALUES ('watchdog', UTC_TIMESTAMP(6))")
+        person.execute(
+            "INSERT INTO incidents (name, kind, subject, evidence, began_at, seen_at)"
+            " VALUES ('break BTC/USD', 'money', 's', 'e', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
+        )
+        person.execute(f"UPDATE {table} SET {column} = %s", [WORDS[table][column]])
+        with pytest.raises(mysql.connector.Error) as refusal:
+            person.execute(f"UPDATE {table} SET {column} = %s", [wrong])
+        assert column in str(refusal.value.msg)
+    finally:
+        person.execute("ROLLBACK")
+
+
+def test_every_column_of_words_is_among_them() -> None:
+    """Read from the classes of the rows: a new one has to be added here, and so to get its rule."""
+    rows = {
+        "dca_assets": Asset,
+        "dca_cycles": Cycle,
+        "dca_orders": Order,
+        "dca_control": Control,
+        "job_runs": JobRun,
+        "incidents": Incident,
+    }
+    found = {
+        table: {
+            name
+            for name, kind in get_type_hints(cls).items()
+            if any(isinstance(each, type) and issubclass(each, Word) for each in (kind, *get_args(kind)))
+        }
+        for table, cls in rows.items()
+    }
+    assert {table: {*columns} for table, columns in WORDS.items() if table in rows} == found
 
 
 @pytest.mark.parametrize(("column", "statement"), WRONG)

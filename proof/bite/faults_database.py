@@ -192,4 +192,57 @@ FAULTS = (
         costs="one order of the exchange is two in the ledger",
         tests=("tests/test_store.py::test_a_second_order_is_a_lost_race",),
     ),
+    Fault(
+        name="unknown-mode-trades",
+        number="F54",
+        file="dca/store_rows.py",
+        old="    return replace(control, mode=Mode.HALT, mode_reason=words)\n",
+        new="    return replace(control, mode=Mode.RUN, mode_reason=words)\n",
+        costs="a halt that somebody typed in capitals goes on trading",
+        tests=("tests/test_words.py::test_a_mode_that_is_not_known_is_a_halt",),
+    ),
+    Fault(
+        name="modes-compare-without-case",
+        number="F54",
+        file="sql/schema.sql",
+        old="ADD CONSTRAINT mode_is_known CHECK (CAST(mode AS BINARY) IN",
+        new="ADD CONSTRAINT mode_is_known CHECK (mode IN",
+        costs="a halt that somebody typed in capitals is a word that no process can read",
+        tests=("tests/test_schema_rules.py::test_a_word_is_taken_to_the_letter",),
+    ),
+    Fault(
+        name="unknown-status-locks-nothing",
+        number="F84",
+        file="dca/lifecycle.py",
+        old="    rows: tuple[Cycle | Order, ...] = (cycle, *orders)\n",
+        new="    rows: tuple[Cycle | Order, ...] = (*orders,)\n",
+        costs="an asset that nobody trades any more, and nobody is told",
+        tests=("tests/test_words.py::test_an_unknown_status_locks_its_asset_alone",),
+    ),
+    Fault(
+        name="order-with-an-unknown-word-is-added-up",
+        number="F84",
+        file="dca/ledger.py",
+        old="    if any(unknown_word(order) is not None for order in orders):\n        return cycle\n",
+        new="",
+        more=(
+            (
+                """    if unknown_word(order) is not None:
+        return order
+""",
+                "",
+            ),
+        ),
+        costs="a buy that is not seen as one: its coins are taken for gone",
+        tests=("tests/test_words.py",),
+    ),
+    Fault(
+        name="lock-kind-outlives-its-lock",
+        number="F84",
+        file=STORE,
+        old="IF(lock_checksum = CRC32(lock_reason), lock_kind, NULL)",
+        new="IF(lock_reason IS NOT NULL, lock_kind, NULL)",
+        costs="the checker ends a lock that a person wrote",
+        tests=("tests/test_lock_by_hand.py",),
+    ),
 )

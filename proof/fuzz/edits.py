@@ -1,7 +1,7 @@
 """Statements of a person at the real database, and what the real trader, worker and loop make of them."""
 
 import random
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,18 +11,23 @@ from typing import Any
 
 import mysql.connector
 
+from dca.checker import Checker
 from dca.desk import Desk
+from dca.errors import DatabaseUnavailable, StartRefused, Unavailable
 from dca.failures import Failures
 from dca.inbox import Inbox
+from dca.job import Job
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
-from dca.model import Asset, Cycle, Order, OrderState, Quote, Side
+from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, Quote, Side
+from dca.review import review
+from dca.runtime import Context
 from dca.settings import DatabaseSettings, parse
 from dca.store import Store
 from dca.store_rows import columns, outward
 from dca.trader import Trader
 from dca.worker import Rests, Worker, limits_of
-from proof.fuzz import junk, rows, samples
+from proof.fuzz import junk, rows, samples, tables
 from proof.fuzz.samples import ASSET, NOW, WATCHING
 from proof.fuzz.stand_in import Ears, Exchange, Watchmaker
 from proof.fuzz.verdicts import Verdict, promise
@@ -36,6 +41,18 @@ _NAMES = {
     "dca_assets": [name for name in columns(Asset) if name != "id"] + ["id"],
     "dca_cycles": [name for name in columns(Cycle) if name != "id"] + ["id"],
 }
+_TABLES = (
+    *("dca_order_attempts", "dca_orders", "dca_cycles", "dca_assets", "dca_control"),
+    *("job_runs", "incidents", "mails", "operator_actions"),
+)
+"""Those that point to others first."""
+_RECORDS = (
+    "INSERT INTO job_runs (job, started_at, ended_at, result) VALUES ('order_manager', %s, %s, 'done')",
+    "INSERT INTO incidents (name, kind, subject, evidence, began_at, seen_at)"
+    " VALUES ('break BTC/USD', 'money', 's', 'e', %s, %s)",
+    "INSERT INTO mails (name, subject, body, created_at, sent_at) VALUES ('x', 's', 'b', %s, %s)",
+    "INSERT INTO operator_actions (at, who, command, effect) VALUES (%s, 'bo', 'resume', %s)",
+)
 _MODES = ("", "", "STRICT_TRANS_TABLES", "TRADITIONAL", "ANSI,NO_ZERO_DATE")
 _ENVIRONMENT = {
     "APCA_API_KEY_ID": samples.KEY_ID,
@@ -67,7 +84,14 @@ class Edits:
             autocommit=True,
         )
         self._folder = TemporaryDirectory(prefix="dca-fuzz-")
-        self._settings = parse(_ENVIRONMENT, env_file_mode=None)
+        folder = Path(self._folder.name)
+        self._settings = replace(
+            parse(_ENVIRONMENT, env_file_mode=None),
+            database=database,
+            state_dir=folder,
+            log_dir=folder,
+            gone_seconds=0.0,
+        )
         control = self._store.transaction(lambda tx: tx.next_epoch("account"))
         self._install_id, self._epoch = control.install_id, control.epoch
         self._assets, self._cycles, self._orders = _beginning(control.epoch)
@@ -80,20 +104,26 @@ class Edits:
 
     def trial(self, dice: random.Random) -> Verdict:
         number = dice.randrange(1, len(COINS) + 1)
-        mode, statement, values = _statement(number, dice)
-        self.shown = junk.brief(f"{statement} % {values!r} sql_mode={mode!r}")
-        if not self._executed(mode, statement, values):
+        if dice.random() < 0.4:
+            mode = dice.choice(_MODES)
+            past_the_rules, statement, values = tables.statement(number, dice)
+        else:
+            past_the_rules = False
+            mode, statement, values = _statement(number, dice)
+        self.shown = junk.brief(f"{statement} % {values!r} sql_mode={mode!r}{', no CHECKs' * past_the_rules}")
+        if not self._executed(mode, statement, values, past_the_rules=past_the_rules):
             return Verdict.REFUSED
         try:
             return self._lived(number, dice)
         finally:
             self._restore()
 
-    def _executed(self, mode: str, statement: str, values: list[Any]) -> bool:
-        """Whether the database took it; if not, it said why."""
+    def _executed(self, mode: str, statement: str, values: list[Any], *, past_the_rules: bool) -> bool:
+        """Whether the database took it; if not, it said why. MariaDB lets a session do without CHECKs."""
         try:
             with closing(self._person.cursor()) as cursor:
                 cursor.execute("SET SESSION sql_mode = %s", [mode])
+                cursor.execute("SET SESSION check_constraint_checks = %s", [not past_the_rules])
                 cursor.execute(statement, values)
         except (mysql.connector.Error, UnicodeEncodeError, OverflowError) as error:
             promise(bool(str(error)), "refused without a word")
@@ -108,21 +138,47 @@ class Edits:
         for symbol in ("ETH/USD", "AVAX/USD"):
             bot.exchange.held[symbol] = Decimal("0.1995")
         configured = {asset.id: asset for asset in self._store.transaction(lambda tx: tx.assets())}
+        control = self._control()
         for _ in range(2):
             bot.round(number, dice)
-        bot.judge(configured)
-        return Verdict.REFUSED if bot.problems() else Verdict.ACCEPTED
+        bot.judge(configured, control)
+        self._cared_for(bot)
+        told = {incident.name for incident in self._store.transaction(lambda tx: tx.incidents_now())}
+        promise(
+            control is None or control.mode is Mode.RUN or "kill switch" in told, "a halt nobody is told of"
+        )
+        return Verdict.REFUSED if bot.problems() or control is None else Verdict.ACCEPTED
+
+    def _control(self) -> Control | None:
+        """None if its row is gone."""
+        try:
+            return self._store.transaction(lambda tx: tx.control())
+        except DatabaseUnavailable as error:
+            promise("dca_control" in str(error), f"a missing row of dca_control is told as {error}")
+            return None
+
+    def _cared_for(self, bot: "_Bot") -> None:
+        """The consistency checker runs, and the review behind it."""
+        context = Context(name="consistency_checker", settings=self._settings)
+        job = Job(context=context, store=self._store, clock=bot.clock, dry_run=False, _broker=bot.exchange)
+        with suppress(Unavailable, StartRefused):  # the row of dca_control is gone, or names another account
+            Checker(job).run()
+        review(self._settings, bot.clock)
 
     def _restore(self) -> None:
         """All rows as they were before the statement."""
         with closing(self._person.cursor()) as cursor:
             cursor.execute("SET SESSION sql_mode = 'STRICT_TRANS_TABLES'")
             cursor.execute("START TRANSACTION")
-            for table in ("dca_order_attempts", "dca_orders", "dca_cycles", "dca_assets"):
+            cursor.execute("SET SESSION check_constraint_checks = 1")
+            for table in _TABLES:
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
             cursor.execute(
-                "UPDATE dca_control SET mode = 'run', mode_reason = NULL, epoch = %s", [self._epoch]
+                "INSERT INTO dca_control (id, install_id, account_id, epoch) VALUES (1, %s, 'account', %s)",
+                [self._install_id, self._epoch],
             )
+            for statement in _RECORDS:
+                cursor.execute(statement, [outward(NOW), outward(NOW)])
             tables: tuple[tuple[str, Any, list[Any]], ...] = (
                 ("dca_assets", Asset, self._assets),
                 ("dca_cycles", Cycle, self._cycles),
@@ -216,12 +272,19 @@ class _Bot:
     def problems(self) -> list[str]:
         return [watch.problem for watch in self._desk.watches() if watch.problem is not None]
 
-    def judge(self, configured: dict[int, Asset]) -> None:
-        """No order outside what the rows allowed, and the others traded on."""
-        promise(not self._stopped, f"main_app stopped itself: {self._stopped}")
-        promise(
-            any(order.symbol == BYSTANDER for order in self.exchange.posts), f"{BYSTANDER} was not bought"
-        )
+    def judge(self, configured: dict[int, Asset], control: Control | None) -> None:
+        """No order outside what the rows allowed, and the others traded on; none where the switch forbids it,
+        another start has taken over, or nobody knows."""
+        ours = control is not None and control.epoch == self._desk.epoch
+        mode = control.mode if control is not None and ours else Mode.HALT
+        promise(ours or control is None or bool(self._stopped), "main_app goes on beside another")
+        promise(not (ours and self._stopped), f"main_app stopped itself: {self._stopped}")
+        bought = [order for order in self.exchange.posts if order.side is Side.BUY]
+        if mode is Mode.RUN:
+            promise(any(order.symbol == BYSTANDER for order in bought), f"{BYSTANDER} was not bought")
+        else:
+            promise(not bought, "a buy that the switch forbids")
+            promise(mode is not Mode.HALT or not self.exchange.posts, "an order in spite of a halt")
         for order in self.exchange.posts:
             asset = configured.get(order.asset_id)
             assert asset is not None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from dca.errors import LostRace
 from dca.fuse import Placed
+from dca.ledger import unknown_word
 from dca.model import (
     ENDED,
     Asset,
@@ -286,6 +287,8 @@ class Transaction:
 
     def update_order(self, order: Order) -> None:
         self._statement("update_order")
+        if unknown_word(order) is not None:
+            return
         same_version(order, self._tables.orders[order.id])
         stored = stored_row("dca_orders", replace(order, version=order.version + 1))
         check_order(stored)
@@ -315,6 +318,8 @@ class Transaction:
 
     def update_cycle(self, cycle: Cycle) -> None:
         self._statement("update_cycle")
+        if unknown_word(cycle) is not None:
+            return
         before = self._tables.cycles[cycle.id]
         same_version(cycle, before)
         stored = stored_row("dca_cycles", replace(cycle, version=cycle.version + 1))
@@ -378,6 +383,8 @@ class Transaction:
         return number
 
     def edit_asset(self, asset_id: int, values: Mapping[str, Any]) -> None:
+        if "lock_reason" in values:  # beside other words the rest of a lock means nothing
+            values = {"lock_kind": None, "locked_at": None, **values}
         stored = stored_row("dca_assets", replace(self._tables.assets[asset_id], **values))
         self._set(self._tables.assets, asset_id, stored)
         self.changed.add(("asset", asset_id))

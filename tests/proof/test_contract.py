@@ -239,6 +239,13 @@ def test_locks_and_last_sell_price(run: Run) -> None:
     assert run(lambda tx: tx.asset(1)).last_sell_price == Decimal("1.5")
 
 
+def test_a_row_with_a_word_that_is_not_known_is_not_written(run: Run) -> None:
+    cycle, written = run(lambda tx: tx.cycle(1)), run(lambda tx: tx.insert_order(sent()))
+    run(lambda tx: tx.update_cycle(replace(cycle, status=CycleStatus.read("asleep"))))
+    run(lambda tx: tx.update_order(replace(written, state=OrderState.read("lost"))))
+    assert run(lambda tx: tx.cycle(1)) == cycle and run(lambda tx: tx.orders(1)) == [written]
+
+
 def test_a_whole_life_is_the_same_on_both(database: DatabaseSettings) -> None:
     """The strongest form: not a line or a place of a life under faults differs."""
     quiet_logging()
