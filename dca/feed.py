@@ -27,6 +27,7 @@ from dca.errors import ExchangeUnavailable
 from dca.inbox import Inbox
 from dca.logs import Troubles, fact
 from dca.model import Quote
+from dca.pauses import Pauses
 from dca.ports import Clock, Stream
 from dca.settings import ExchangeSettings
 from dca.tripwire import Tripwire, is_quiet
@@ -34,7 +35,6 @@ from dca.tripwire import Tripwire, is_quiet
 ANSWER_SECONDS = 10
 PING_SECONDS = 10
 """A dead peer is noticed after a ping that finds no pong: at most twice this."""
-PAUSES_SECONDS = (1, 2, 4, 8, 16, 30)
 _SYMBOL_LIMIT = 405
 _NONSENSE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What a frame that makes no sense raises: also with a time or a nesting beyond all measure."""
@@ -42,8 +42,6 @@ AGAIN_SECONDS = 10
 """An older quote is not compared again: by default it might decide nothing."""
 STILL_SECONDS, STILL_AT_MOST_EVERY_SECONDS = 0.004, 0.1
 """An order leaves some 3 ms after its quote; whatever the market does, 24 of 25 ms are for hearing."""
-STEADY_SECONDS = 60
-"""A connection that lasted this long was a good one: the next pause starts small again."""
 
 
 class StreamLost(ExchangeUnavailable):
@@ -174,7 +172,7 @@ class Feed:
 
     async def _keep(self, state: StreamState, hear: Callable[[], Any]) -> None:
         """Open a stream again and again, until the feed stops."""
-        failures = 0
+        pauses = Pauses()
         while True:
             opened = self._clock.monotonic()
             try:
@@ -185,8 +183,7 @@ class Feed:
             finally:
                 state.connected = False
             self._troubles.begins("stream", state.name, why, self._clock.now())
-            failures = 0 if self._clock.monotonic() - opened > STEADY_SECONDS else failures + 1
-            await asyncio.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS)) - 1 if failures else 0])
+            await asyncio.sleep(pauses.after(self._clock.monotonic() - opened))
 
     @asynccontextmanager
     async def _connection(

@@ -81,6 +81,7 @@ def _proofs(options: Options) -> list[Step]:
             Step(name="crash points", command=("proof.simulation", "--crash-points", "--sweep")),
             Step(name="fuzz", command=("proof.fuzz", "--inputs", "200000")),
             Step(name="bite", command=("proof.bite",)),
+            Step(name="mutate", command=("proof.mutation", "--sample", "3")),
             Step(name="chaos", command=("proof.chaos", "--minutes", "60"), beside=True),
         ]
     places = ("proof.simulation", "--crash-points", "--sweep", "--quick", "--quiet")

@@ -17,6 +17,7 @@ PROOF = {
     "chaos": "real processes, and something that kills, stops and cuts them",
     "fuzz": "hostile input from everywhere",
     "bite": "plant faults in a copy of the source: each has to be caught",
+    "mutate": "small mistakes by a tool, [MODULE]: a test has to notice each",
 }
 BENCH = "what the bot costs, each figure beside a floor of the same run"
 EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
@@ -46,7 +47,13 @@ OPERATOR = {
     "start": "end a stop before its time",
     "test-email": "send a mail by the ALERT_EMAIL_* settings",
 }
-PROOF_PACKAGES = {"prove": "simulation", "chaos": "chaos", "fuzz": "fuzz", "bite": "bite"}
+PROOF_PACKAGES = {
+    "prove": "simulation",
+    "chaos": "chaos",
+    "fuzz": "fuzz",
+    "bite": "bite",
+    "mutate": "mutation",
+}
 COMMANDS = {
     "demo": DEMO,
     "test": TEST,

@@ -10,6 +10,7 @@ from dca.feed import PING_SECONDS, Feed
 from dca.inbox import Inbox
 from dca.logs import Troubles
 from dca.model import Quote, Snapshot
+from dca.pauses import PAUSES_SECONDS, STEADY_SECONDS, Pauses
 from tests.processes import ExchangeProcess, eventually
 from tests.taking import taken
 
@@ -120,3 +121,14 @@ def test_refused_while_another_client_is_connected(exchange: ExchangeProcess) ->
             second.feed.stop()
     finally:
         first.feed.stop()
+
+
+def test_the_pause_grows_with_every_failure_in_a_row_and_a_good_connection_makes_it_short_again() -> None:
+    """Whatever happened before in its life: half a minute without quotes is long for a take-profit."""
+    pauses = Pauses()
+    grown = [pauses.after(0.5) for _ in range(10)]
+    assert grown == [*PAUSES_SECONDS, 30, 30, 30, 30]
+    assert pauses.after(STEADY_SECONDS) == 30, "not long enough to be a good one"
+    for _ in range(10):
+        assert pauses.after(STEADY_SECONDS + 1) == 1
+    assert [pauses.after(0.5) for _ in range(3)] == [1, 2, 4]

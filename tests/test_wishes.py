@@ -72,6 +72,60 @@ def test_a_wish_to_sell_ends_with_nothing_left_to_sell(rig: Rig) -> None:
     assert rig.cycle().exit_requested_at is None
 
 
+@pytest.mark.parametrize("part", ["0.004", "0.0001"])
+def test_a_wish_to_sell_ends_where_what_is_left_cannot_be_sold(rig: Rig, part: str) -> None:
+    """Some dust is no reason to want to sell for ever: nothing would ever be bought again."""
+    rig.quote("100")
+    buy = rig.last_id()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
+    rig.exchange.fill(buy, qty=part)
+    rig.trader.books.book(rig.exchange.end(buy))
+    assert rig.cycle().quantity > 0
+    assert (rig.cycle().status, rig.cycle().exit_requested_at) == (CycleStatus.WATCHING, None)
+    rig.quote("90")
+    assert rig.orders()[-1].purpose is Purpose.BASE
+
+
+def test_a_sale_on_a_wish_that_leaves_dust_is_the_end_of_the_wish(rig: Rig) -> None:
+    rig.bought()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
+    rig.look()
+    rig.quote("95")
+    sale = rig.last_id()
+    rig.exchange.fill(sale, qty="0.194", price="95")
+    rig.trader.books.book(rig.exchange.end(sale))
+    sold = rig.store.transaction(lambda tx: tx.cycle(1))
+    assert (sold.status, sold.quantity) == (CycleStatus.COMPLETE, Decimal("0.0055"))
+    assert (rig.cycle().status, rig.cycle().exit_requested_at) == (CycleStatus.COOLDOWN, None)
+    rig.clock.pass_seconds(301)
+    for _ in range(2):
+        rig.quote("95")
+    assert rig.orders(2)[-1].purpose is Purpose.BASE
+
+
+def test_a_sale_on_a_wish_that_leaves_enough_to_be_sold_goes_on(rig: Rig) -> None:
+    rig.bought()
+    edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")
+    rig.look()
+    rig.quote("95")
+    sale = rig.last_id()
+    rig.exchange.fill(sale, qty="0.1", price="95")
+    rig.trader.books.book(rig.exchange.end(sale))
+    rig.quote("94")
+    assert (rig.orders()[-1].purpose, rig.orders()[-1].qty) == (Purpose.EXIT, Decimal("0.0995"))
+
+
+def test_what_was_sold_outside_is_wished_for_no_more(rig: Rig, tmp_path: Path) -> None:
+    rig.bought()
+    assert bot(rig, tmp_path, "sell BTC/USD --yes")[0] == 0
+    take_away(rig, "0.195")
+    check(rig)
+    assert bot(rig, tmp_path, "accept BTC/USD --yes")[0] == 0
+    ended = rig.store.transaction(lambda tx: tx.cycle(1))
+    assert (ended.status, ended.exit_requested_at) == (CycleStatus.COMPLETE, None)
+    assert (rig.cycle().id, rig.cycle().exit_requested_at) == (2, None)
+
+
 def test_a_wish_that_was_taken_back_sends_nothing_again(rig: Rig) -> None:
     rig.bought()
     edit(rig, "UPDATE dca_cycles SET exit_requested_at = UTC_TIMESTAMP(6), version = version + 1")

@@ -71,14 +71,21 @@ class Bench:
 
     @contextmanager
     def with_fault(self, fault: Fault) -> Iterator[None]:
-        """The tree has the fault; afterwards it is as it was.
+        """The tree has the fault; afterwards it is as it was."""
+        source = (self.tree / fault.file).read_text(encoding="utf-8")
+        with self.with_text(fault.file, planted(fault, source)):
+            yield
+
+    @contextmanager
+    def with_text(self, file: str, text: str) -> Iterator[None]:
+        """A file of the tree has another text; afterwards it has its own again.
 
         Every version of a file has a time of its own: bytecode is told by time and length.
         """
-        path = self.tree / fault.file
+        path = self.tree / file
         source, seconds = path.read_text(encoding="utf-8"), int(path.stat().st_mtime)
         self._planted += 1
-        path.write_text(planted(fault, source), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         os.utime(path, (seconds + self._planted, seconds + self._planted))
         try:
             yield
@@ -97,7 +104,7 @@ class Bench:
             process = subprocess.Popen(
                 [sys.executable, "-m", *layer.command],
                 cwd=self.tree,
-                env=self._environment(temporary),
+                env=self.environment(temporary),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -108,7 +115,8 @@ class Bench:
         text = _text(output)
         return Run(layer=layer, code=code, seconds=time.monotonic() - began, output=text)
 
-    def _environment(self, temporary: Path) -> dict[str, str]:
+    def environment(self, temporary: Path) -> dict[str, str]:
+        """What a program in the tree needs to find the tree and the server."""
         return {
             **os.environ,
             "DCA_TEST_DB_SOCKET": str(self._server.socket),

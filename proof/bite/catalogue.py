@@ -14,6 +14,7 @@ from proof.bite import (
     faults_placing,
     faults_settling,
     faults_strategy,
+    faults_survivors,
 )
 from proof.bite.fault import Fault
 
@@ -27,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     *faults_database.FAULTS,
     *faults_care.FAULTS,
     *faults_operation.FAULTS,
+    *faults_survivors.FAULTS,
 )
 
 

@@ -225,8 +225,7 @@ FAULTS = (
         name="a-stream-that-ended-is-not-opened-again",
         number="F10",
         file=FEED,
-        old="            await asyncio.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS)) - 1 "
-        "if failures else 0])\n",
+        old="            await asyncio.sleep(pauses.after(self._clock.monotonic() - opened))\n",
         new="            await asyncio.sleep(1e9)\n",
         costs="the bot is deaf for the rest of its life",
         tests=(f"{OF_FEED}::test_closed_by_the_server",),

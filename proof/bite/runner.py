@@ -46,8 +46,10 @@ class Benches:
 
     def __init__(self, made: Sequence[Bench]) -> None:
         self._free: queue.SimpleQueue[Bench] = queue.SimpleQueue()
-        self._made = made
+        self.all = made
         self.count = len(made)
+        self.tree = made[0].tree
+        """The first one's; clean while nothing is planted."""
         for bench in made:
             self._free.put(bench)
 
@@ -69,7 +71,7 @@ class Benches:
             finally:
                 for each in waiting:
                     each.cancel()
-                for bench in self._made:  # at Ctrl-C nobody waits for what is run just now
+                for bench in self.all:  # at Ctrl-C nobody waits for what is run just now
                     bench.halt()
 
 

@@ -1,0 +1,70 @@
+"""Faults that once survived everything : the tests written then have to go on biting."""
+
+from proof.bite.fault import Fault
+
+FAULTS = (
+    Fault(
+        name="a-bid-confirmed-by-the-ask",
+        number="F16",
+        file="dca/second_look.py",
+        old="    if quote.bid >= at_least:\n",
+        new="    if quote.ask >= at_least:\n",
+        costs="sells at market at a price that nobody pays",
+        tests=("tests/test_second_look.py::test_a_sale_is_confirmed_by_what_buyers_pay",),
+    ),
+    Fault(
+        name="only-the-first-page-of-executions",
+        number="F06",
+        file="dca/activities.py",
+        old="    for _ in range(_MAX_PAGES_OF_ORDERS):\n",
+        new="    for _ in range(1):\n",
+        costs="on a busy account fees stay what was assumed, and profit with them",
+        tests=(
+            "tests/test_activities.py"
+            "::test_fills_of_an_order_are_looked_for_on_the_second_page_too_and_no_further",
+        ),
+    ),
+    Fault(
+        name="one-fee-is-confirmed-and-none-after-it",
+        number="F06",
+        file="dca/inbox.py",
+        old="            self._is_confirming &= not isinstance(item, ConfirmFee)\n",
+        new="",
+        costs="fees stay what was assumed until the next start",
+        tests=("tests/test_fees.py::test_the_fee_of_each_order_of_a_life_is_confirmed",),
+    ),
+    Fault(
+        name="every-pause-is-the-longest-in-the-end",
+        number="F10",
+        file="dca/pauses.py",
+        old="        self._failures = 0 if lasted_seconds > STEADY_SECONDS else self._failures + 1\n",
+        new="        self._failures += 1\n",
+        costs="after a handful of reconnects in its life each one is half a minute without quotes",
+        tests=(
+            "tests/test_feed.py::test_the_pause_grows_with_every_failure_in_a_row_and_a_good_connection"
+            "_makes_it_short_again",
+        ),
+    ),
+    Fault(
+        name="a-wish-to-sell-dust",
+        number="F84",
+        file="dca/lifecycle.py",
+        old="    wish = current.exit_requested_at if sellable else None",
+        new="    wish = current.exit_requested_at if current.quantity > 0 else None",
+        costs="with a little left that cannot be sold the asset never trades again",
+        tests=("tests/test_wishes.py::test_a_wish_to_sell_ends_where_what_is_left_cannot_be_sold",),
+    ),
+    Fault(
+        name="accepted-of-one-accepted-of-all",
+        number="F95",
+        file="dca/store_journal.py",
+        old='            " WHERE asset_symbol = %s AND command LIKE %s)",\n            asset_symbol,\n',
+        new='            " WHERE command LIKE %s)",\n',
+        costs="an asset whose books disagree trades again because another one was looked at",
+        tests=(
+            "tests/test_accepting.py::test_what_is_accepted_of_one_asset_keeps_the_other_locked",
+            "tests/test_accepting.py"
+            "::test_a_violation_is_accepted_by_a_word_for_its_own_asset_that_was_given_later",
+        ),
+    ),
+)

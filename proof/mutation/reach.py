@@ -1,0 +1,71 @@
+"""Which tests run a function: recorded once for each file of tests, and again when that has changed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proof.mutation.modules import MODULES, may_judge
+from proof.mutation.mutant import Mutant
+
+FILES = tuple(module.file for module in MODULES.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Tests that run a function, the quickest first, with the seconds of all; `digest` changes with them."""
+
+    tests: tuple[str, ...]
+    seconds: float
+    digest: str
+
+
+class Reach:
+    """What was recorded, kept in a file: for each file of tests its digest, tests, and what they run."""
+
+    def __init__(self, file: Path, tree: Path) -> None:
+        self._file = file
+        self._tree = tree
+        self._known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def unknown(self) -> list[str]:
+        """Files of tests that are new or have changed; what is gone is forgotten."""
+        all_tests = sorted((self._tree / "tests").rglob("test_*.py"))
+        names = [name for path in all_tests if may_judge(name := str(path.relative_to(self._tree)))]
+        self._known = {name: known for name, known in self._known.items() if name in names}
+        return [name for name in names if self._known.get(name, {}).get("digest") != self._digest(name)]
+
+    def add(self, name: str, recorded: Mapping[str, Any]) -> None:
+        """`recorded` is what the recorder wrote about a file of tests."""
+        self._known[name] = {"digest": self._digest(name), **recorded}
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
+
+    def of(self, mutant: Mutant) -> Selection:
+        """Of what runs at import or was never seen running: the tests that run anything of that file."""
+        exact, start = f"{mutant.file}:{mutant.function}", f"{mutant.file}:"
+        found = self._selected(lambda runs: exact in runs)
+        if found.tests:
+            return found
+        return self._selected(lambda runs: any(name.startswith(start) for name in runs))
+
+    def _selected(self, is_wanted: Callable[[list[str]], bool]) -> Selection:
+        found, digest = [], hashlib.sha256()
+        for known in self._known.values():
+            mine = [
+                (told["seconds"], test) for test, told in known["tests"].items() if is_wanted(told["runs"])
+            ]
+            found += mine
+            if mine:
+                digest.update(known["digest"].encode())
+        return Selection(
+            tests=tuple(test for _, test in sorted(found)),
+            seconds=sum(seconds for seconds, _ in found),
+            digest=digest.hexdigest()[:12],
+        )
+
+    def _digest(self, name: str) -> str:
+        words = [(self._tree / name).read_text(encoding="utf-8"), *FILES]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
