@@ -61,7 +61,10 @@ class Life:
         self._step("wake", lambda tx: self._wake(tx, asset_id))
         self._step("loop", lambda tx: self._loop(tx, bought))
         self._step("caretakers", lambda tx: self._care(tx, asset_id))
-        self._store.transaction(lambda tx: self.watch.timed("status' look", lambda: read_books(tx)))
+        now = datetime.now(UTC)
+        self._store.transaction(
+            lambda tx: self.watch.timed("status' look", lambda: read_books(tx, now, is_mail=True))
+        )
 
     def reconnect(self) -> None:
         """Untimed. A connection's thread may have a bad place on a busy machine, and keeps it."""

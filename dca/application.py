@@ -201,6 +201,7 @@ class Application:
                 "pairs": len(self._desk.symbols()),
                 "quote_lag_seconds": self._desk.quote_lag_seconds,
                 "clock_ahead_seconds": None if reading is None else round(reading.ahead_seconds, 3),
+                "not_traded": self._desk.not_traded(),
                 "delays": [_delay(each) for each in self._loop.delays.all()],
                 "troubles": self._troubles.names(),
             }

@@ -101,6 +101,22 @@ class Desk:
                 self.held_back.pop(symbol, None)
         return gone
 
+    def not_traded(self) -> dict[str, str]:
+        """Pairs that the operator wants traded, or that hold coins, and that cannot be: why, by symbol. A
+        lock is told by itself."""
+        return {
+            watch.asset.asset_symbol: watch.problem
+            for watch in self.watches()
+            if watch.problem is not None and watch.asset.lock_reason is None and self._is_wanted(watch)
+        }
+
+    def _is_wanted(self, watch: Watch) -> bool:
+        """Of a disabled asset nothing is bought: it matters only if what it holds cannot be sold either."""
+        if watch.asset.is_enabled:
+            return True
+        is_known = watch.asset.asset_symbol in self.rules and strategy.is_dollar_pair(watch.asset)
+        return watch.cycle is not None and watch.cycle.quantity > 0 and not is_known
+
     def tradable_form(self, asset: Asset) -> Asset:
         """The asset as it may be traded now: without buys where a column makes no sense."""
         problems = strategy.asset_problems(asset, self.rules.get(asset.asset_symbol))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dca import start_checks, watching
 from dca.errors import DatabaseUnavailable, ExchangeUnavailable, StartRefused
+from dca.health import BY_WATCHDOG
 from dca.job import Job
 from dca.logs import fact, warn
 from dca.model import Mode
@@ -177,7 +178,7 @@ class Guard:
         def work(tx: Transaction) -> bool:
             if tx.control().mode is not Mode.RUN:
                 return False
-            tx.set_mode(Mode.EXITS_ONLY, f"watchdog: main_app is left down, {why}")
+            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app is left down, {why}")
             return True
 
         if self._job.dry_run:

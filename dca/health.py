@@ -12,9 +12,11 @@ from dca.heartbeat import Beat
 from dca.incidents import utc
 from dca.maintenance import Maintenance
 from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, plain
-from dca.records import Finding, IncidentKind, JobRun
+from dca.records import Finding, IncidentKind, JobRun, Mail
 
 UNKNOWN_AFTER = timedelta(seconds=60)
+AGAIN_AFTER = timedelta(minutes=2)
+"""What was refused is tried again at once when its pause is over, if it is still wanted."""
 LATE_AFTER = timedelta(minutes=15)
 """An order that neither fills nor ends for so long is worth a look (F89)."""
 BEAT_LIMIT = timedelta(seconds=60)
@@ -25,6 +27,9 @@ PERIODS = {
     "watchdog": timedelta(minutes=5),
 }
 """How often each caretaker runs, at the least."""
+BY_WATCHDOG = "watchdog: "
+"""How the reason of a kill switch that the watchdog turned begins."""
+MAIL_LIMIT = timedelta(minutes=10)
 LEAST_OVERDUE = timedelta(minutes=10)
 LONGEST_OVERDUE = timedelta(minutes=15)
 MEGABYTE = 1024 * 1024
@@ -42,7 +47,7 @@ WAITING_STATUSES = frozenset(
 DATABASE_TROUBLES = frozenset({"worker DatabaseUnavailable", "loop refresh"})
 """Names as main_app's heartbeat has them."""
 
-MONEY_NAMES = ("break", "crash", "gone", "outcome unknown", "refused", "late order")
+MONEY_NAMES: tuple[str, ...] = ("break", "crash", "gone", "outcome unknown", "refused", "late order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class Books:
     """Cycles that ended as error within a day."""
     locked: Mapping[int, Sequence[Order]] = field(default_factory=dict)
     """The live cycles' orders of locked assets, by asset."""
+    unsent: Sequence[Mail] = ()
+    """Mails that wait; none where mail is off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,7 @@ def findings(look: Look) -> list[Finding]:
     if look.books is not None:
         found += _money(look.books, look.now)
         found += _kill_switch(look.books.control)
+        found += _mail(look.books, look.now)
         if look.maintenance is None:
             found += _overdue(look.books, look.now)
     if look.beat is not None and _beat_speaks(look):
@@ -109,7 +117,7 @@ def judged(look: Look) -> tuple[str, ...]:
     """Names, or first words of names, whose absence from the findings means that they are over."""
     names: list[str] = ["database down"]
     if look.books is not None:
-        names += [*MONEY_NAMES, "kill switch"]
+        names += [*MONEY_NAMES, "kill switch", "mail stuck"]
         if look.maintenance is None:
             names.append("caretaker overdue")
     if look.beat is not None and _beat_speaks(look):
@@ -128,8 +136,8 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
         cycle = cycles.get(asset.id)
         if asset.lock_reason is not None:
             yield _locked(asset, cycle, books.locked.get(asset.id, ()))
-        if cycle is not None and cycle.refusals > 0 and cycle.problem:
-            yield _refused(asset, cycle)
+        if cycle is not None:
+            yield from _refused(asset, cycle, _pauses(asset, cycle, books.control.mode, now))
     symbols = {asset.id: asset.asset_symbol for asset in books.assets}
     for cycle in books.errors:
         yield _gone(symbols.get(cycle.asset_id, "?"), cycle)
@@ -156,17 +164,32 @@ def _gone(symbol: str, cycle: Cycle) -> Finding:
     return _money_finding(f"gone {symbol} {cycle.id}", f"{symbol}: a cycle ended as error", lines)
 
 
-def _refused(asset: Asset, cycle: Cycle) -> Finding:
+def _pauses(asset: Asset, cycle: Cycle, mode: Mode, now: datetime) -> list[tuple[str, datetime]]:
+    """The sides that wait after a refusal and are still wanted: what, and until when. One that is not tried
+    again after its pause is not wanted any more: the price has gone, the asset was disabled, it was sold."""
+    may_buy = asset.is_enabled and mode is Mode.RUN and cycle.exit_requested_at is None
+    may_sell = cycle.quantity > 0 and mode is not Mode.HALT
+    sides = (("buy", cycle.next_buy_at, may_buy), ("sell", cycle.next_sell_at, may_sell))
+    return [
+        (what, at)
+        for what, at, is_wanted in sides
+        if at is not None and is_wanted and now - at <= AGAIN_AFTER
+    ]
+
+
+def _refused(asset: Asset, cycle: Cycle, pauses: Sequence[tuple[str, datetime]]) -> Iterator[Finding]:
     symbol = asset.asset_symbol
+    if not (pauses and cycle.refusals > 0 and cycle.problem):
+        return
     lines = [
         f"An order of {symbol} was refused or held back, {cycle.refusals} times in a row: {cycle.problem}.",
         f"Cycle {cycle.id} holds {plain(cycle.quantity)}.",
     ]
-    for what, at in (("buy", cycle.next_buy_at), ("sell", cycle.next_sell_at)):
-        if at is not None:
-            lines.append(f"The bot waits, and tries the next {what} at {utc(at)} at the earliest.")
+    for what, at in pauses:
+        lines.append(f"The bot waits, and tries the next {what} at {utc(at)} at the earliest.")
     lines.append(f"To see what is missing: ./bot why {symbol}")
-    return _money_finding(f"refused {symbol}", f"{symbol}: an order is refused or held back", lines)
+    subject = f"{symbol}: an order is refused or held back"
+    yield _money_finding(f"refused {symbol}", subject, lines, f"{subject}: {cycle.problem}")
 
 
 def _unknown(order: Order) -> Finding:
@@ -226,6 +249,12 @@ def _database(look: Look) -> Iterator[Finding]:
     yield _health_finding("database down", "The database does not answer", lines)
 
 
+def is_turned_by_the_bot(control: Control) -> bool:
+    """Whether the kill switch is on, and no person turned it."""
+    reason = control.mode_reason or ""
+    return control.mode is not Mode.RUN and reason.startswith((fuse.NAME, BY_WATCHDOG))
+
+
 def _kill_switch(control: Control) -> Iterator[Finding]:
     if control.mode is Mode.RUN:
         return
@@ -245,6 +274,23 @@ def _kill_switch(control: Control) -> Iterator[Finding]:
             "First see ./bot orders. If each was right: ./bot resume counts anew; .env has the limits.",
         ]
     yield _health_finding("kill switch", subject, lines)
+
+
+def _mail(books: Books, now: datetime) -> Iterator[Finding]:
+    """Mail that the server did not take. What waits for the budget was not tried."""
+    stuck = [mail for mail in books.unsent if mail.tries > 0 and now - mail.created_at > MAIL_LIMIT]
+    if not stuck:
+        return
+    lines = [
+        f"{len(stuck)} mails were not taken by the server, the oldest since {utc(stuck[0].created_at)}.",
+        f"Its last answer: {stuck[-1].last_error or 'none'}.",
+        "They wait, and are tried again with every review.",
+        "To do: ./bot test-email says how far it comes",
+    ]
+    brief = (
+        f"mail is not sent since {stuck[0].created_at:%m-%d %H:%M} UTC: {stuck[-1].last_error or 'no reason'}"
+    )
+    yield _health_finding("mail stuck", "Mail is not sent", lines, brief)
 
 
 def _overdue(books: Books, now: datetime) -> Iterator[Finding]:
@@ -319,9 +365,11 @@ def minutes(span: timedelta) -> str:
     return "minute" if count == 1 else f"{count} minutes"
 
 
-def _money_finding(name: str, subject: str, lines: Sequence[str]) -> Finding:
-    return Finding(name=name, kind=IncidentKind.MONEY, subject=subject, evidence="\n".join(lines))
+def _money_finding(name: str, subject: str, lines: Sequence[str], brief: str = "") -> Finding:
+    evidence = "\n".join(lines)
+    return Finding(name=name, kind=IncidentKind.MONEY, subject=subject, evidence=evidence, brief=brief)
 
 
-def _health_finding(name: str, subject: str, lines: Sequence[str]) -> Finding:
-    return Finding(name=name, kind=IncidentKind.HEALTH, subject=subject, evidence="\n".join(lines))
+def _health_finding(name: str, subject: str, lines: Sequence[str], brief: str = "") -> Finding:
+    evidence = "\n".join(lines)
+    return Finding(name=name, kind=IncidentKind.HEALTH, subject=subject, evidence=evidence, brief=brief)

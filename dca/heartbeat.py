@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Beat:
     `slowest_worker_seconds`: since the worker that is longest at one task began it. `troubles`: what does
     not work, as the log named it when it began. `quote_lag_seconds`: received less quote time, of the newest;
     `clock_ahead_seconds`: of ours before the exchange's, when they were compared last; `pairs`: whose quotes
-    are asked for.
+    are asked for. `not_traded`: pairs whose row or exchange keeps them from being traded, and why.
     """
 
     pid: int
@@ -71,6 +72,7 @@ class Beat:
     clock_ahead_seconds: float | None = None
     pairs: int | None = None
     delays: tuple[Delay, ...] = ()
+    not_traded: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(path: Path) -> Beat | None:
@@ -99,6 +101,7 @@ def _beat(raw: dict[str, Any]) -> Beat:
         quote_lag_seconds=_number(raw.get("quote_lag_seconds")),
         clock_ahead_seconds=_number(raw.get("clock_ahead_seconds")),
         pairs=raw.get("pairs"),
+        not_traded={str(symbol): str(why) for symbol, why in (raw.get("not_traded") or {}).items()},
         delays=tuple(_delay(each) for each in raw.get("delays") or ()),
     )
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dca.health import MONEY_NAMES
+from dca.incidents import OVER, is_judged
 from dca.records import Mail
 
 DEADLINE_SECONDS = 10.0
@@ -18,6 +20,9 @@ SINGLES = 6
 """So many go out one by one; the rest of the budget is for mails that carry all that wait."""
 BUNDLE_EVERY = timedelta(minutes=10)
 MOST_BUNDLED = 200
+MONEY = (*MONEY_NAMES, "delayed")
+ONLY_TOLD = ("digest", "cycle")
+"""Names of mails, or their first words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,7 @@ class Letter:
 
 
 def plan(waiting: Sequence[Mail], sent_at: Sequence[datetime], now: datetime) -> list[Letter]:
-    """What may go out now, oldest first. `sent_at`: when letters went out lately.
+    """What may go out now, the most urgent first. `sent_at`: when letters went out lately.
 
     The first SINGLES of an hour go one by one; after that one letter every BUNDLE_EVERY carries all that
     wait, so nothing waits for long and nothing is dropped.
@@ -40,6 +45,7 @@ def plan(waiting: Sequence[Mail], sent_at: Sequence[datetime], now: datetime) ->
     recent = [at for at in sent_at if timedelta(0) <= now - at < HOUR]
     if not waiting or len(recent) >= BUDGET:
         return []
+    waiting = urgent_first(waiting)
     singles = max(0, SINGLES - len(recent))
     if len(waiting) <= singles:
         return [_single(mail) for mail in waiting]
@@ -49,6 +55,22 @@ def plan(waiting: Sequence[Mail], sent_at: Sequence[datetime], now: datetime) ->
     if now - max(recent) < BUNDLE_EVERY:
         return []
     return [_bundle(waiting)]
+
+
+def urgent_first(waiting: Sequence[Mail]) -> list[Mail]:
+    """Money, then what else is wrong, then what is over and what is only told. The mails about one incident
+    stay together in their order, and are as urgent as the newest of them: the last word must be the last."""
+    about: dict[str, list[Mail]] = {}
+    for mail in waiting:
+        about.setdefault(mail.name.removeprefix(OVER), []).append(mail)
+    groups = sorted(about.values(), key=lambda mails: _rank(mails[-1].name))
+    return [mail for mails in groups for mail in mails]
+
+
+def _rank(name: str) -> int:
+    if name.startswith(OVER) or is_judged(name, ONLY_TOLD):
+        return 2
+    return 0 if is_judged(name, MONEY) else 1
 
 
 def _single(mail: Mail) -> Letter:
@@ -62,7 +84,7 @@ def _bundle(waiting: Sequence[Mail]) -> Letter:
     first = mails[0].subject
     venue = first[: first.index("]") + 1] if first.startswith("[") and "]" in first else ""
     head = [
-        f"{len(mails)} mails in one, oldest first: there is a limit of {BUDGET} mails an hour.",
+        f"{len(mails)} mails in one, the most urgent first: there is a limit of {BUDGET} mails an hour.",
         "",
         *(f"{number}. {mail.subject}" for number, mail in enumerate(mails, 1)),
     ]

@@ -38,7 +38,10 @@ def finding(asset: Asset, cycle: Cycle | None, orders: Sequence[Order]) -> Findi
     else:
         lines += _how_it_ends(symbol, broken)
         name, subject = f"break {symbol}", f"{symbol} is locked: the books disagree"
-    return Finding(name=name, kind=IncidentKind.MONEY, subject=subject, evidence="\n".join(lines))
+    brief = f"{symbol} is locked: {asset.lock_reason}"
+    return Finding(
+        name=name, kind=IncidentKind.MONEY, subject=subject, evidence="\n".join(lines), brief=brief
+    )
 
 
 def _how_it_ends(symbol: str, broken: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dca.heartbeat import Beat, Delay
 from dca.incidents import utc
 from dca.records import Finding, IncidentKind
 
+SETTLE_LIMIT = timedelta(seconds=60)
 QUOTES_LIMIT = timedelta(seconds=120)
 RECONNECT_LIMIT = timedelta(seconds=60)
 DELAY_LIMIT = timedelta(minutes=2)
@@ -21,23 +22,27 @@ PAIRS_TROUBLE = "stream no quotes"
 LATE_TROUBLE, CLOCK_TROUBLE = "stream quotes late", "clock wrong"
 """Names as main_app's heartbeat has them."""
 
-NAMES = ("exchange down", "delayed", "clock wrong", "quotes late")
-STREAM_NAMES = ("quote stream silent", "order stream silent", "pairs without quotes")
+NAMES = ("exchange down", "delayed", "not traded", "clock wrong", "quotes late")
+CONNECTED_NAMES = ("quote stream silent", "order stream silent", "pairs without quotes", "not settled")
+"""Those that a start is given time for."""
 
 
 def findings(beat: Beat, now: datetime, *, database_answers: bool, has_cycles: bool) -> list[Finding]:
     """Everything that is wrong, as far as the heartbeat shows it. Quotes are asked for where a cycle is."""
-    found = [*_delays(beat), *_timing(beat), *_exchange(beat, database_answers=database_answers)]
+    found = [*_delays(beat), *_not_traded(beat), *_timing(beat)]
+    found += _exchange(beat, database_answers=database_answers)
     if START_TROUBLE not in beat.troubles and now - beat.started_at >= RECONNECT_LIMIT:
         if has_cycles and beat.pairs != 0:
             found += _quotes(beat, now)
         found += _other_streams(beat)
+        if not any(each.name == "exchange down" for each in found):
+            found += _settling(beat, now)
     return found
 
 
 def judged(beat: Beat) -> tuple[str, ...]:
     """Names, or first words of names, whose absence from the findings means that they are over."""
-    return NAMES if START_TROUBLE in beat.troubles else (*NAMES, *STREAM_NAMES)
+    return NAMES if START_TROUBLE in beat.troubles else (*NAMES, *CONNECTED_NAMES)
 
 
 def delayed(beat: Beat) -> list[Delay]:
@@ -53,9 +58,33 @@ def _delays(beat: Beat) -> Iterator[Finding]:
             "main_app tries again with every quote.",
             f"To do: ./bot why {each.symbol}; grep {each.symbol} logs/main_app.log",
         ]
-        yield _finding(
-            IncidentKind.MONEY, f"delayed {each.symbol}", f"{each.symbol}: {each.action} overdue", lines
-        )
+        subject = f"{each.symbol}: {each.action} overdue"
+        brief = f"{subject}, due since {each.since:%m-%d %H:%M} UTC; held back last: {each.why}"
+        yield _finding(IncidentKind.MONEY, f"delayed {each.symbol}", subject, lines, brief)
+
+
+def _not_traded(beat: Beat) -> Iterator[Finding]:
+    for symbol, why in beat.not_traded.items():
+        lines = [
+            f"{symbol} is not traded: {why}.",
+            "main_app reads the row again every two seconds, and what the exchange says of it every hour.",
+            f"To do: ./bot why {symbol}; ./bot set {symbol} COLUMN VALUE, or ./bot disable {symbol}",
+        ]
+        subject = f"{symbol} is not traded"
+        yield _finding(IncidentKind.HEALTH, f"not traded {symbol}", subject, lines, f"{subject}: {why}")
+
+
+def _settling(beat: Beat, now: datetime) -> Iterator[Finding]:
+    settled = beat.last_settle_at
+    if settled is not None and now - settled <= SETTLE_LIMIT:
+        return
+    lines = [
+        f"Orders in flight were last settled {'never' if settled is None else f'at {utc(settled)}'}.",
+        "main_app asks for them every five seconds, and places no order before all were settled.",
+        "To do: grep WARN logs/main_app.log; ./bot doctor",
+    ]
+    brief = "orders in flight could not be settled for a minute: no order is placed before"
+    yield _finding(IncidentKind.HEALTH, "not settled", "Orders in flight are not settled", lines, brief)
 
 
 def _quotes(beat: Beat, now: datetime) -> Iterator[Finding]:
@@ -63,6 +92,7 @@ def _quotes(beat: Beat, now: datetime) -> Iterator[Finding]:
     silence = now - (heard_at or beat.started_at)
     limit = QUOTES_LIMIT if beat.quotes_connected else RECONNECT_LIMIT
     if silence > limit:
+        brief = "the quote stream is silent: nothing is decided until it speaks"
         state = "connected, and brings nothing" if beat.quotes_connected else "not connected"
         last = "none since main_app started" if heard_at is None else f"at {utc(heard_at)}"
         lines = [
@@ -70,17 +100,18 @@ def _quotes(beat: Beat, now: datetime) -> Iterator[Finding]:
             "Without quotes nothing is bought and nothing is sold. main_app keeps reconnecting by itself.",
             "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
         ]
-        yield _finding(IncidentKind.HEALTH, "quote stream silent", "No quotes arrive", lines)
+        yield _finding(IncidentKind.HEALTH, "quote stream silent", "No quotes arrive", lines, brief)
 
 
 def _other_streams(beat: Beat) -> Iterator[Finding]:
     if not beat.orders_connected:
+        brief = "the order stream is down: orders in flight are asked for every few seconds instead"
         lines = [
             "main_app's stream of order updates is not connected. It keeps reconnecting by itself,",
             "and asks for each open order meanwhile: fills are booked some seconds later, none is lost.",
             "To do: ./bot status; at https://status.alpaca.markets see whether it is Alpaca",
         ]
-        yield _finding(IncidentKind.HEALTH, "order stream silent", "No order updates arrive", lines)
+        yield _finding(IncidentKind.HEALTH, "order stream silent", "No order updates arrive", lines, brief)
     if missing := [trouble for trouble in beat.troubles if trouble.startswith(PAIRS_TROUBLE)]:
         lines = [
             f"The quotes of some pairs do not come (in main_app's heartbeat: {', '.join(missing)}):",
@@ -127,5 +158,5 @@ def _exchange(beat: Beat, *, database_answers: bool) -> Iterator[Finding]:
     yield _finding(IncidentKind.HEALTH, "exchange down", "The exchange does not answer", lines)
 
 
-def _finding(kind: IncidentKind, name: str, subject: str, lines: Sequence[str]) -> Finding:
-    return Finding(name=name, kind=kind, subject=subject, evidence="\n".join(lines))
+def _finding(kind: IncidentKind, name: str, subject: str, lines: Sequence[str], brief: str = "") -> Finding:
+    return Finding(name=name, kind=kind, subject=subject, evidence="\n".join(lines), brief=brief)

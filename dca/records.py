@@ -50,12 +50,14 @@ class MissingPosition:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something that is wrong now, whoever looks. `name` says what and whose, and stays the same for as
-    long as it lasts; `evidence` has the numbers, what the bot did by itself, and what to run."""
+    long as it lasts; `evidence` has the numbers, what the bot did by itself, and what to run. `brief` is for
+    a line of a screen, where there is more to say than the subject."""
 
     name: str
     kind: IncidentKind
     subject: str
     evidence: str
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

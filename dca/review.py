@@ -18,6 +18,7 @@ from dca.health import Books, Disk, Look
 from dca.incidents import OVER, Changes, Draft, Known
 from dca.letters import DEADLINE_SECONDS, HOUR, plan
 from dca.logs import fact, warn
+from dca.model import Control
 from dca.notebook import Notebook, Sent
 from dca.ports import Clock
 from dca.records import Finding, Incident, Mail
@@ -44,6 +45,7 @@ class Outcome:
     known: tuple[Known, ...]
     sent_at: tuple[datetime, ...]
     digest_line: str | None
+    needs_somebody: bool
 
 
 def review(
@@ -103,14 +105,15 @@ class _Review:
                 fact("digest", outcome.digest_line)
             self._remember(outcome, before)
             self._post.deliver(store)
-        self._post.ping()
+        if not outcome.needs_somebody:
+            self._post.ping()
 
     # ---- with the database -------------------------------------------------------------------------------
 
     def _note(self, tx: Transaction, before: Notebook) -> Outcome:
         if before.is_ahead:
             _take_over(tx, before)
-        look = self._look(_books(tx, self._now), None)
+        look = self._look(read_books(tx, self._now, is_mail=self._settings.email is not None), None)
         known = _known(tx, self._now)
         changes = self._decide(known, look)
         for incident in changes.begun:
@@ -121,11 +124,14 @@ class _Review:
             self._queue(tx, draft)
         line = self._daily(tx, before)
         self._cycles(tx)
+        if changes.begun or changes.changed or changes.mails:
+            known = _known(tx, self._now)
         return Outcome(
             changes=changes,
-            known=_known(tx, self._now) if changes.begun or changes.changed or changes.mails else known,
+            known=known,
             sent_at=tuple(tx.sent_times_since(self._now - HOUR)),
             digest_line=line,
+            needs_somebody=_needs_somebody(known, tx.control()),
         )
 
     def _look(self, books: Books | None, trouble: str | None) -> Look:
@@ -136,7 +142,7 @@ class _Review:
             database_trouble=trouble,
             beat=heartbeat.read(state_dir / "main_app.heartbeat.json"),
             maintenance=maintenance.current(state_dir, self._now),
-            disks=_disks(self._settings.log_dir, state_dir),
+            disks=disks(self._settings.log_dir, state_dir),
         )
 
     def _decide(self, known: Sequence[Known], look: Look) -> Changes:
@@ -206,10 +212,19 @@ class _Review:
         }
 
 
+def _needs_somebody(known: Sequence[Known], control: Control) -> bool:
+    """Whether anything is wrong that no person wished for: an outside watcher that hears nothing tells them,
+    also where mail does not."""
+    wished = set() if health.is_turned_by_the_bot(control) else {"kill switch"}
+    names = {each.incident.name for each in known if each.incident.ended_at is None}
+    return bool(names - wished)
+
+
 # ---- gathering ---------------------------------------------------------------------------------------------
 
 
-def _books(tx: Transaction, now: datetime) -> Books:
+def read_books(tx: Transaction, now: datetime, *, is_mail: bool) -> Books:
+    """What the tables say, for the conditions of mail and screen."""
     assets, cycles = tx.assets(), tx.live_cycles()
     locked = {asset.id for asset in assets if asset.lock_reason is not None}
     return Books(
@@ -221,6 +236,7 @@ def _books(tx: Transaction, now: datetime) -> Books:
         good_runs=tx.last_good_runs(),
         run_starts=tx.run_starts_since(now - 2 * health.LONGEST_OVERDUE),
         errors=tx.error_cycles(now - DAY),
+        unsent=tx.unsent_mails() if is_mail else (),
     )
 
 
@@ -271,7 +287,7 @@ def _take_over(tx: Transaction, ahead: Notebook) -> None:
         tx.put_sent_mail(mail.name, mail.subject, mail.body, mail.at)
 
 
-def _disks(*folders: Path) -> list[Disk] | None:
+def disks(*folders: Path) -> list[Disk] | None:
     """One of each file system; None if one cannot be asked."""
     found: dict[int, Disk] = {}
     try:

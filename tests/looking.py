@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from dca import health
 from dca.health import PERIODS
 from dca.heartbeat import Beat
 from dca.model import Control, Mode
@@ -56,8 +57,22 @@ def books(**changes: Any) -> Books:
         incidents=[],
         last_mail=None,
         unsent_mails=0,
+        judged=health.Books(control=CONTROL, assets=[], cycles=[], orders=[], good_runs={}, run_starts=[]),
     )
-    return replace(default, **changes)
+    made = replace(default, **changes)
+    return replace(made, judged=_judged(made)) if "judged" not in changes else made
+
+
+def _judged(of: Books) -> health.Books:
+    """The same, as a review reads it."""
+    return health.Books(
+        control=of.control,
+        assets=of.assets,
+        cycles=list(of.cycles.values()),
+        orders=of.orders,
+        good_runs=dict(of.good_runs),
+        run_starts=[],
+    )
 
 
 def overview(*, of: Books | None = None, **changes: Any) -> Overview:

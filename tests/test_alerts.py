@@ -4,13 +4,14 @@ import smtplib
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from dca import alerts
-from dca.letters import BUDGET, DEADLINE_SECONDS, SINGLES, Letter, plan
+from dca.letters import BUDGET, DEADLINE_SECONDS, SINGLES, Letter, plan, urgent_first
 from dca.records import Mail
 from tests.builders import NOW
 from tests.post_office import PASSWORD, USER, PostOffice, post_office, sink
@@ -218,6 +219,39 @@ def test_more_than_that_go_together_and_none_is_left_out() -> None:
     assert last.subject == f"[DCA PAPER] {30 - SINGLES + 1} mails in one"
     for each in waiting[SINGLES - 1 :]:
         assert each.body in last.body and each.subject in last.body
+
+
+def named(number: int, name: str) -> Mail:
+    return replace(mail(number), name=name)
+
+
+def test_money_goes_first_and_what_is_over_last() -> None:
+    waiting = [
+        named(1, "over: exchange down"),
+        named(2, "digest"),
+        named(3, "disk full"),
+        named(4, "cycle 7"),
+        named(5, "break BTC/USD"),
+        named(6, "delayed ETH/USD"),
+    ]
+    assert [each.id for each in urgent_first(waiting)] == [5, 6, 3, 1, 2, 4]
+    more = [*waiting, *(named(number, f"over: late order {number}") for number in range(10, 40))]
+    letters = plan(more, [], NOW)
+    assert [one.id for each in letters[:3] for one in each.mails] == [5, 6, 3]
+    assert sum(len(each.mails) for each in letters) == len(more)
+
+
+def test_the_last_word_about_an_incident_is_the_last() -> None:
+    """Locked, unlocked, locked again: in any other order the reader believes the opposite."""
+    waiting = [
+        named(1, "break BTC/USD"),
+        named(2, "over: break BTC/USD"),
+        named(3, "disk full"),
+        named(4, "break BTC/USD"),
+        named(5, "break ETH/USD"),
+        named(6, "over: break ETH/USD"),
+    ]
+    assert [each.id for each in urgent_first(waiting)] == [1, 2, 4, 3, 5, 6]
 
 
 def test_F67_ten_an_hour_whatever_happens_and_nothing_waits_long() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from dca import heartbeat
 from dca.delays import Delays
+from dca.desk import Desk
 from dca.failures import Failures
 from dca.feed import StreamState
 from dca.health import findings
@@ -22,6 +23,7 @@ from dca.ports import Stream
 from dca.records import Finding, IncidentKind
 from dca.store import Transaction
 from dca.worker import Rests, Worker
+from tests.builders import NOW, asset, cycle, holding, rules
 from tests.caring import edit
 from tests.rig import SYMBOL, Rig
 from tests.test_health import beat, look
@@ -286,3 +288,34 @@ def test_the_heartbeat_carries_it(tmp_path: Path, rig: Rig) -> None:
     assert found is not None
     assert found.delays == (Delay(symbol=SYMBOL, action="sale", since=now, lasted_seconds=7.5, why="x"),)
     assert (found.quote_lag_seconds, found.clock_ahead_seconds, found.pairs) == (0.25, -1.5, 2)
+
+
+# ---- rows that can never trade -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds", "has_rules", "is_told"),
+    [
+        ({}, False, True, False),
+        ({"base_order_amount": 5}, False, True, True),
+        ({"asset_symbol": "BTC/EUR"}, False, True, True),
+        ({}, False, False, True),
+        ({"is_enabled": False}, False, False, False),
+        ({"is_enabled": False, "base_order_amount": 5}, True, True, False),
+        ({"is_enabled": False}, True, False, True),
+        ({"lock_reason": "x", "base_order_amount": 5}, True, True, False),
+    ],
+)
+def test_a_row_that_cannot_be_traded_is_told_where_it_is_wanted(
+    changes: dict[str, Any], *, holds: bool, has_rules: bool, is_told: bool
+) -> None:
+    """Disabled it is wanted only for what it holds; a lock is told by itself."""
+    desk, made = Desk("abcd1234", 1), asset(**{name: amount(value) for name, value in changes.items()})
+    symbol = made.asset_symbol
+    desk.rules = {symbol: rules(symbol=symbol)} if has_rules else {}
+    desk.put(made, holding() if holds else cycle(), (), NOW)
+    assert list(desk.not_traded()) == ([symbol] if is_told else [])
+
+
+def amount(value: Any) -> Any:
+    return value if isinstance(value, bool | str) else Decimal(value)

@@ -11,9 +11,9 @@ from dca import health
 from dca.health import MEGABYTE, Books, Disk, Look
 from dca.heartbeat import Beat
 from dca.maintenance import Maintenance
-from dca.model import Control, CycleStatus, LockKind, Mode, OrderState
-from dca.records import Finding, IncidentKind, JobRun, Result
-from tests.builders import NOW, asset, cycle, holding, order
+from dca.model import Control, Cycle, LockKind, Mode, OrderState
+from dca.records import Finding, IncidentKind, JobRun, Mail, Result
+from tests.builders import NOW, D, asset, cycle, holding, order
 
 MINUTE = timedelta(minutes=1)
 UPKEEP = Maintenance(until=NOW + timedelta(hours=1), who="me", why="a new disk")
@@ -86,7 +86,8 @@ def test_where_all_is_well_nothing_is_found_and_all_is_judged() -> None:
             "kill switch",
         ),
         *("caretaker overdue", "exchange down", "quote stream silent", "order stream silent", "disk full"),
-        *("pairs without quotes", "delayed", "clock wrong", "quotes late"),
+        *("pairs without quotes", "delayed", "clock wrong", "quotes late", "not settled", "not traded"),
+        "mail stuck",
     }
 
 
@@ -135,6 +136,60 @@ def test_a_refusal() -> None:
     assert "403 insufficient balance" in found.evidence and "2 times" in found.evidence
     assert "03:09:05 UTC" in found.evidence
     assert health.findings(look(books=books(cycles=[replace(refused, refusals=0)]))) == []
+
+
+def over_or_not(refused: Cycle, asset_changes: dict[str, Any], mode: Mode = Mode.RUN) -> bool:
+    control = replace(books().control, mode=mode)
+    seen = look(books=books(assets=[asset(**asset_changes)], cycles=[refused], control=control))
+    return "refused BTC/USD" not in names(health.findings(seen))
+
+
+def test_a_refusal_is_over_when_nobody_wants_that_order_any_more() -> None:
+    """A lasting incident on a disabled asset: nothing would ever try again, and so nothing would end it."""
+    buy = holding(refusals=2, problem="403", next_buy_at=NOW + 5 * MINUTE)
+    sell = holding(refusals=2, problem="403", next_sell_at=NOW + MINUTE)
+    assert not over_or_not(buy, {}) and not over_or_not(sell, {})
+    assert over_or_not(buy, {"is_enabled": False})
+    assert not over_or_not(sell, {"is_enabled": False}), "what is held is still to be sold"
+    assert over_or_not(buy, {}, Mode.EXITS_ONLY) and not over_or_not(sell, {}, Mode.EXITS_ONLY)
+    assert over_or_not(sell, {}, Mode.HALT)
+    assert over_or_not(replace(sell, quantity=D(0)), {})
+    assert over_or_not(replace(buy, exit_requested_at=NOW), {})
+    gone = replace(buy, next_buy_at=NOW - 3 * MINUTE)
+    assert over_or_not(gone, {}), "its pause is over, and it was not tried again: the price has gone"
+
+
+def test_what_lasts_ends_with_the_cycles_it_was_about() -> None:
+    """Nothing is subscribed where no asset has a cycle: then no quote is missed."""
+    mute = beat(last_quote_at=NOW - timedelta(hours=1))
+    only(health.findings(look(beat=mute)), "quote stream silent")
+    assert health.findings(look(beat=mute, books=books(cycles=[]))) == []
+    assert health.findings(look(beat=replace(mute, pairs=0))) == []
+    off = replace(mute, pairs=0, quotes_connected=False)
+    assert health.findings(look(beat=off)) == []
+
+
+@pytest.mark.parametrize(("tries", "minutes", "is_found"), [(1, 11, True), (0, 59, False), (3, 9, False)])
+def test_mail_that_the_server_does_not_take(tries: int, minutes: int, is_found: bool) -> None:
+    """One that waits for the budget was not tried; one that was refused a moment ago is tried again."""
+    at = NOW - minutes * MINUTE
+    mail = Mail(id=1, name="x", subject="s", body="b", created_at=at, tries=tries, last_error="535 no")
+    found = health.findings(look(books=books(unsent=[mail])))
+    assert names(found) == (["mail stuck"] if is_found else [])
+    assert not found or ("535 no" in found[0].evidence and "./bot test-email" in found[0].evidence)
+
+
+def test_orders_in_flight_that_cannot_be_settled() -> None:
+    late = beat(last_settle_at=NOW - timedelta(seconds=61))
+    only(health.findings(look(beat=late)), "not settled")
+    only(health.findings(look(beat=replace(late, troubles=("loop settle",)))), "exchange down")
+
+
+def test_a_row_that_can_never_trade() -> None:
+    found = only(
+        health.findings(look(beat=beat(not_traded={"BTC/USD": "no such pair"}))), "not traded BTC/USD"
+    )
+    assert "no such pair" in found.evidence and "./bot disable BTC/USD" in found.evidence
 
 
 @pytest.mark.parametrize(
@@ -272,10 +327,10 @@ def test_all_texts_are_short_and_have_a_remedy() -> None:
     seen = look(
         books=books(
             assets=[locked],
-            cycles=[cycle(CycleStatus.BUYING, refusals=1, problem="no")],
+            cycles=[holding(refusals=1, problem="no", next_sell_at=NOW)],
             orders=[order(created_at=NOW - 5 * MINUTE)],
             good_runs={},
-            control=replace(books().control, mode=Mode.HALT),
+            control=replace(books().control, mode=Mode.EXITS_ONLY),
         ),
         beat=beat(
             quotes_connected=False, last_quote_at=None, orders_connected=False, troubles=("loop settle",)

@@ -109,6 +109,7 @@ class Scene:
         shown: Beat = beat(
             started_at=self.clock.now() - timedelta(hours=1),
             last_quote_at=self.clock.now(),
+            last_settle_at=self.clock.now(),
             troubles=tuple(self.troubles.names()),
             quote_lag_seconds=self.desk.quote_lag_seconds,
             clock_ahead_seconds=None if reading is None else reading.ahead_seconds,

@@ -85,6 +85,7 @@ def test_a_whole_cycle_and_the_operator_s_edits(
     exchange.price("ETH/USD", "1900")
     store.run_script(ROW.format(symbol="LINK/USD", base=5))
     eventually(lambda: bot.says("base_order_amount is 5, below 10.50"), seconds=5)
+    eventually(lambda: "below 10.50" in bot.beat().get("not_traded", {}).get("LINK/USD", ""))
     eventually(lambda: held(store) > 0)
     exchange.price("ETH/USD", "2100")
     eventually(lambda: status(store, 2) is CycleStatus.COOLDOWN or held(store, 2) == 0)

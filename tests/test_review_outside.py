@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from dca import fuse
 from dca.model import Mode
+from dca.records import Finding, IncidentKind
 from dca.settings import DatabaseSettings, EmailSettings
 from dca.store import Store
 from tests import reviewing
@@ -103,6 +106,69 @@ def test_the_outside_watcher_is_pinged_by_good_reviews_only(
     desk.review(settings=replace(desk.settings, heartbeat_ping_url=url))
     assert caplog.text.count("did not take it") == 2
     assert "planted-ping-path" not in caplog.text
+
+
+LEFT_DOWN = Finding(
+    name="main app left down",
+    kind=IncidentKind.HEALTH,
+    subject="main_app died too often and is left down",
+    evidence="Five deaths.",
+)
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    made = Watcher(200)
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_the_outside_watcher_hears_nothing_while_somebody_is_needed(desk: Desk, watcher: Watcher) -> None:
+    """The bot is left down, and mail is dead: its silence is all that is left to tell anybody."""
+    url = f"http://127.0.0.1:{watcher.server_port}/"
+    dead = replace(desk.mailed_at(9), heartbeat_ping_url=url)
+    desk.review(settings=dead)
+    assert len(watcher.paths) == 1
+    for _ in range(3):
+        desk.review(LEFT_DOWN, judged=("main app left down",), settings=dead)
+    assert len(watcher.paths) == 1, "nothing after the first"
+    desk.review(judged=("main app left down",), settings=replace(desk.settings, heartbeat_ping_url=url))
+    assert len(watcher.paths) == 2, "put right"
+
+
+@pytest.mark.parametrize(
+    ("reason", "pings"),
+    [("bo: holidays", 1), (None, 1), ("watchdog: main_app is left down", 0), (f"{fuse.NAME}: 30 orders", 0)],
+)
+def test_what_a_person_wished_for_needs_no_person(
+    desk: Desk, watcher: Watcher, reason: str | None, pings: int
+) -> None:
+    desk.store.run_script(
+        "UPDATE dca_control SET mode = 'exits_only', mode_reason = "
+        + ("NULL" if reason is None else f"'{reason}'")
+        + ";\n"
+    )
+    settings = replace(desk.settings, heartbeat_ping_url=f"http://127.0.0.1:{watcher.server_port}/")
+    desk.review(settings=settings)
+    assert desk.open() == ["kill switch"]
+    assert len(watcher.paths) == pings
+
+
+def test_mail_that_nobody_takes_ends_the_pings(desk: Desk, watcher: Watcher) -> None:
+    """Nothing else is wrong: but the next thing that is would be told to nobody."""
+    settings = replace(desk.mailed_at(9), heartbeat_ping_url=f"http://127.0.0.1:{watcher.server_port}/")
+    now = desk.clock.now()
+    desk.store.transaction(lambda tx: tx.insert_mail("digest", "[DCA] d", "body", now))
+    for _ in range(11):
+        desk.review(settings=settings)
+    assert len(watcher.paths) == 11 and desk.open() == []
+    desk.review(settings=settings)
+    assert desk.open() == ["mail stuck"] and len(watcher.paths) == 11
+    good = replace(settings, email=desk.settings.email)
+    desk.review(settings=good, minutes=10)
+    desk.review(settings=good)
+    assert desk.open() == [] and len(watcher.paths) == 12
 
 
 def test_the_checker_mails_although_the_exchange_kept_it_from_its_work(

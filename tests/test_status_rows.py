@@ -1,21 +1,28 @@
 """./bot status: the sums of a row, and what counts as stale."""
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from dca import ledger
-from dca.health import PERIODS
+from dca import health, ledger
+from dca.health import PERIODS, Disk
+from dca.heartbeat import Delay
+from dca.incidents import is_judged
+from dca.letters import MONEY
 from dca.maintenance import Maintenance
-from dca.model import ZERO, Asset, Cycle, CycleStatus, OrderState
+from dca.model import ZERO, Asset, Cycle, CycleStatus, Mode, OrderState
 from dca.operator import rows, staleness
 from dca.operator.overview import Books, Market
 from dca.operator.rows import Row
+from dca.operator.status import screen
 from dca.records import Incident, IncidentKind
 from tests.builders import NOW, D, asset, cycle, done, holding, rules
-from tests.looking import beat, books, overview, run
+from tests.builders import order as sent
+from tests.looking import CONTROL, beat, books, overview, run
 
 
 def row(of: Asset | None = None, live: Cycle | None = None, market: Market | None = None, **more: Any) -> Row:
@@ -68,6 +75,23 @@ def test_what_is_won_already_needs_no_price() -> None:
     won = holding(sold_qty=D("0.1"), sold_proceeds=D(50), sell_fee=D(1), quantity=D("0.0995"))
     assert rows.break_even(won, rules()) == 0
     assert rows.spent(won) == -29
+
+
+@pytest.mark.parametrize(
+    ("columns", "more"),
+    [
+        ({"base_order_amount": D(3)}, {}),
+        ({"asset_symbol": "BTC/EUR"}, {}),
+        ({"lock_reason": "by hand"}, {}),
+        ({}, {"market": Market(quotes={}, rules={})}),
+        ({}, {"market": Market(quotes={}, rules={"BTC/USD": rules(tradable=False)})}),
+        ({}, {"control": replace(CONTROL, mode=Mode.EXITS_ONLY)}),
+        ({}, {"live": cycle(next_buy_at=NOW + timedelta(minutes=5), refusals=1)}),
+    ],
+)
+def test_what_is_not_traded_is_not_bought_at_once(columns: dict[str, Any], more: dict[str, Any]) -> None:
+    found = row(asset(**columns), **{"live": cycle(), **more})
+    assert (found.buys_at_once, found.next_buy_price) == (False, None)
 
 
 NEXT_BUYS: list[tuple[dict[str, Any], Cycle, Any]] = [
@@ -165,7 +189,12 @@ STALE: list[tuple[dict[str, Any], str]] = [
     ({"beat": beat(beat_at=OLD)}, "121 s old"),
     ({"beat": beat(last_quote_at=OLD)}, "quote stream is silent"),
     ({"beat": beat(last_quote_at=None)}, "quote stream is silent"),
-    ({"beat": beat(quotes_connected=False)}, "quote stream is silent"),
+    ({"beat": beat(quotes_connected=False, last_quote_at=OLD)}, "quote stream is silent"),
+    ({"beat": beat(not_traded={"BTC/USD": "no such pair"})}, "BTC/USD is not traded: no such pair"),
+    ({"beat": beat(troubles=("clock wrong",))}, "clock is wrong"),
+    ({"beat": beat(troubles=("loop settle",))}, "exchange does not answer"),
+    ({"of": books(control=replace(CONTROL, mode=Mode.HALT))}, "Trading is limited: halt"),
+    ({"disks": [Disk(folder="/", free=0, total=1)]}, "disk is nearly full"),
     ({"beat": beat(orders_connected=False)}, "order stream is down"),
     ({"beat": beat(last_settle_at=OLD)}, "could not be settled"),
     ({"beat": beat(last_settle_at=None)}, "could not be settled"),
@@ -198,3 +227,64 @@ def test_during_maintenance_only_money_counts() -> None:
     assert staleness.troubles(overview(of=late("watchdog", 60), **down)) == []
     locked = books(assets=[asset(lock_reason="0.1 missing")])
     assert staleness.troubles(overview(of=locked, **down)) == ["BTC/USD is locked: 0.1 missing"]
+
+
+# ---- the last line -----------------------------------------------------------------------------------------
+
+
+def last_line(**changes: Any) -> str:
+    paper = io.StringIO()
+    console = Console(width=100, file=paper)
+    console.print(screen(overview(**changes), console))
+    return paper.getvalue().strip().splitlines()[-1]
+
+
+def test_all_is_well_is_earned() -> None:
+    assert last_line() == "All is well."
+
+
+PAUSE = Maintenance(until=NOW + timedelta(hours=1), who="bo", why="new disk")
+YOUNG = NOW - timedelta(seconds=9)
+UNEARNED: list[dict[str, Any]] = [
+    {"maintenance": PAUSE},
+    {"maintenance": PAUSE, "is_running": False},
+    {"beat": beat(quotes_connected=False)},
+    {"beat": beat(orders_connected=False, started_at=YOUNG)},
+    {"beat": beat(started_at=YOUNG, last_settle_at=None)},
+    {"market": Market(quotes={}, rules=None, trouble="down")},
+    {"of": books(assets=[asset(is_enabled=False)])},
+    {"of": books(assets=[], cycles={})},
+    *(changes for changes, _ in STALE),
+]
+
+
+@pytest.mark.parametrize("changes", UNEARNED)
+def test_all_is_not_well(changes: dict[str, Any]) -> None:
+    assert "All is well" not in last_line(**changes)
+
+
+def test_the_screen_tells_whatever_mail_would() -> None:
+    """One list of conditions for both."""
+    seen = overview(
+        of=books(
+            assets=[asset(lock_reason="x"), asset(id=2, asset_symbol="ETH/USD")],
+            cycles={2: holding(asset_id=2, refusals=1, problem="no", next_sell_at=NOW)},
+            orders=[sent(created_at=NOW - timedelta(minutes=5))],
+            control=replace(CONTROL, mode=Mode.EXITS_ONLY),
+        ),
+        beat=beat(
+            last_quote_at=OLD,
+            orders_connected=False,
+            last_settle_at=OLD,
+            troubles=("stream quotes late", "stream no quotes", "worker DatabaseUnavailable"),
+            delays=(Delay(symbol="ETH/USD", action="sale", since=OLD, lasted_seconds=121, why="late"),),
+            not_traded={"DOGE/USD": "no such pair"},
+        ),
+        disks=[Disk(folder="/", free=0, total=1)],
+    )
+    mailed = health.findings(seen.as_reviewed)
+    told = staleness.troubles(seen)
+    assert len(mailed) == len(told) == 13
+    assert all((each.brief or each.subject) in told for each in mailed)
+    for each in mailed:  # the queue of mails knows them by their names
+        assert is_judged(each.name, MONEY) == (each.kind is IncidentKind.MONEY), each.name

@@ -21,7 +21,7 @@ from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, Setti
 from dca.model import Account, Quote
 from dca.operator import checks, crontab, ladder, layout
 from dca.operator.checks import Level, Line
-from dca.operator.overview import Books, Market, Overview, ask, is_running, read_books
+from dca.operator.overview import Books, Market, Overview, ask, is_running, reading_books
 from dca.operator.tools import Command, Tools
 from dca.settings import ROOT, Settings
 from dca.store import Store
@@ -194,7 +194,7 @@ class _Found:
             return
         try:
             self._store.check_schema()
-            self._books = self._store.transaction(read_books)
+            self._books = self._store.transaction(reading_books(self._tools))
         except (StartRefused, DatabaseUnavailable) as error:
             yield _as_fail("tables", error)
             yield checks.not_checked(_OF_DATABASE[1:], "the tables fail")

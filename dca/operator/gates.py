@@ -12,10 +12,10 @@ from dca import strategy
 from dca.health import BEAT_LIMIT
 from dca.heartbeat import Beat
 from dca.model import Asset, Cycle, CycleStatus, Mode, Quote, Side, plain
-from dca.operator import ladder, layout, rows, staleness
+from dca.operator import ladder, layout, rows
 from dca.operator.gate import BOTH, BUYS, SELLS, Gate, Look, Part
 from dca.operator.order_gates import HELD, of_buys, of_sells
-from dca.pulse import QUOTES_LIMIT
+from dca.pulse import QUOTES_LIMIT, SETTLE_LIMIT
 
 _WORTH_TELLING_SECONDS = 10
 _NO_LIMIT = Decimal(10**12)
@@ -111,7 +111,7 @@ def _of_the_mode(look: Look) -> Iterator[Gate]:
 def _settled(look: Look, beat: Beat) -> tuple[bool, str]:
     if beat.last_settle_at is None:
         return False, "orders in flight have not been settled since the start"
-    age, limit = look.now - beat.last_settle_at, staleness.SETTLE_LIMIT
+    age, limit = look.now - beat.last_settle_at, SETTLE_LIMIT
     return (
         age <= limit,
         f"orders in flight were settled {layout.span(age)} ago, the limit {layout.span(limit)}",

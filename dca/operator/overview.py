@@ -1,10 +1,11 @@
 """One look at everything: database, exchange, files. What it means is said in rows.py and staleness.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from dca import heartbeat, maintenance
+from dca import health, heartbeat, maintenance, review
 from dca.errors import ExchangeUnavailable
 from dca.heartbeat import Beat
 from dca.maintenance import Maintenance
@@ -44,6 +45,8 @@ class Books:
     incidents: Sequence[Incident]
     last_mail: Mail | None
     unsent_mails: int
+    judged: health.Books
+    """The same as the reviews see it, which write the mails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,18 @@ class Overview:
     beat: Beat | None
     maintenance: Maintenance | None
     mail_to: str | None
+    disks: Sequence[health.Disk] | None = None
+
+    @property
+    def as_reviewed(self) -> health.Look:
+        """What a review would judge by now. One that has just ended is not judged by its last beat."""
+        return health.Look(
+            now=self.now,
+            books=self.books.judged,
+            beat=self.beat if self.is_running else None,
+            maintenance=self.maintenance,
+            disks=self.disks,
+        )
 
 
 class Eye:
@@ -73,7 +88,7 @@ class Eye:
         StartRefused, DatabaseUnavailable: with what to do.
         """
         tools, settings = self._tools, self._tools.settings
-        books = tools.store.transaction(read_books)
+        books = tools.store.transaction(reading_books(tools))
         market = self._ask([asset.asset_symbol for asset in books.assets])
         now = tools.clock.now()
         return Overview(
@@ -85,6 +100,7 @@ class Eye:
             beat=heartbeat.read(settings.state_dir / "main_app.heartbeat.json"),
             maintenance=maintenance.current(settings.state_dir, now),
             mail_to=None if settings.email is None else settings.email.receiver,
+            disks=review.disks(settings.log_dir, settings.state_dir),
         )
 
     def _ask(self, symbols: list[str]) -> Market:
@@ -117,8 +133,13 @@ def ask(tools: Tools, symbols: Sequence[str], rules: Mapping[str, TradingRules] 
     return Market(quotes=quotes, rules=rules)
 
 
-def read_books(tx: Transaction) -> Books:
-    """The database's part of the look; locks nothing for longer than that."""
+def reading_books(tools: Tools) -> Callable[[Transaction], Books]:
+    """The database's part of the look."""
+    return partial(read_books, now=tools.clock.now(), is_mail=tools.settings.email is not None)
+
+
+def read_books(tx: Transaction, now: datetime, *, is_mail: bool) -> Books:
+    """Locks nothing for longer than that."""
     live = tx.live_cycles()
     return Books(
         control=tx.control(),
@@ -132,4 +153,5 @@ def read_books(tx: Transaction) -> Books:
         incidents=tx.incidents_now(),
         last_mail=tx.last_sent_mail(),
         unsent_mails=len(tx.unsent_mails()),
+        judged=review.read_books(tx, now, is_mail=is_mail),
     )

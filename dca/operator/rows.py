@@ -15,6 +15,7 @@ from dca.model import (
     Asset,
     Cycle,
     CycleStatus,
+    Mode,
     Order,
     TradingRules,
     plain,
@@ -74,11 +75,14 @@ def _row(look: Overview, asset: Asset) -> Row:
     rules = known or ladder.nameless_rules(asset.asset_symbol)
     held = cycle if cycle is not None and cycle.quantity > 0 else None
     bid, ask = (None, None) if quote is None else (quote.bid, quote.ask)
-    buy = None if cycle is None else next_buy(asset, cycle, rules)
+    problems = strategy.asset_problems(asset, rules if market.rules is None else known)
+    is_traded = not problems and asset.lock_reason is None
+    buy = next_buy(asset, cycle, rules) if cycle is not None and is_traded else None
     at_once = buy is strategy.ANY_PRICE
+    if at_once and not _may_buy_now(look, cycle):
+        buy, at_once = None, False
     target = None if held is None else strategy.take_profit_price(held, asset.take_profit_percent)
     profit = None if held is None or bid is None else unrealized_profit(held, bid)
-    problems = strategy.asset_problems(asset, rules if market.rules is None else known)
     mine = [order for order in books.orders if order.asset_id == asset.id and order.is_live]
     return Row(
         asset_symbol=asset.asset_symbol,
@@ -109,6 +113,11 @@ def _row(look: Overview, asset: Asset) -> Row:
         order_in_flight=", ".join(map(in_words, mine)) or None,
         problem="; ".join([*problems, *_words(None if cycle is None else cycle.problem)]) or None,
     )
+
+
+def _may_buy_now(look: Overview, cycle: Cycle | None) -> bool:
+    waits = cycle is not None and cycle.next_buy_at is not None and look.now < cycle.next_buy_at
+    return look.books.control.mode is Mode.RUN and not waits
 
 
 def _words(text: str | None) -> list[str]:

@@ -1,17 +1,13 @@
 """What is stale or wrong in what was looked at, by the limits of the alerts (health.py). Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from dca import pulse
+from dca import health, pulse
 from dca.health import BEAT_LIMIT, PERIODS, overdue_after
+from dca.incidents import LONGEST_NAME
 from dca.operator.overview import Books, Overview
-from dca.pulse import QUOTES_LIMIT
 from dca.records import Result
-
-SETTLE_LIMIT = timedelta(seconds=60)
-START_LIMIT = timedelta(seconds=60)
-"""So long a start may take until everything is connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +42,44 @@ def caretakers(books: Books, now: datetime) -> list[Caretaker]:
 
 
 def quotes_are_silent(look: Overview) -> bool:
-    """Whether main_app should hear quotes and does not. Its start counts as having heard one."""
-    beat = look.beat
-    if beat is None or not look.books.cycles:
-        return False
-    heard = max(filter(None, (beat.last_quote_at, beat.started_at)))
-    return not beat.quotes_connected or look.now - heard > QUOTES_LIMIT
+    return any(each.name == "quote stream silent" for each in health.findings(look.as_reviewed))
 
 
 def troubles(look: Overview) -> list[str]:
-    """What is stale or wrong, each with what to do; empty when all is well."""
-    found = [] if look.maintenance is not None else [*about_main_app(look), *_about_caretakers(look)]
-    found += [
-        f"{asset.asset_symbol} is locked: {asset.lock_reason}"
-        for asset in look.books.assets
-        if asset.lock_reason is not None
-    ]
+    """What is wrong: by the conditions that mail is sent for, and where nobody is there to send it.
+    Empty when nothing needs anybody."""
+    found = [] if look.maintenance is not None else [*_about_process(look), *_about_caretakers(look)]
+    conditions = [each for each in health.findings(look.as_reviewed) if not _is_told(each.name)]
+    known = {incident.name: incident for incident in look.books.incidents}
+    names = {each.name[:LONGEST_NAME] for each in conditions}
+    found += [each.brief or each.subject for each in conditions]
     found += [
         f"open incident since {incident.began_at:%m-%d %H:%M} UTC: {incident.subject}"
-        for incident in look.books.incidents
+        for name, incident in known.items()
+        if name not in names
     ]
+    return found
+
+
+def _is_told(name: str) -> bool:
+    """By what `caretakers` says, which needs no other to compare with."""
+    return name.startswith("caretaker overdue")
+
+
+def not_yet(look: Overview) -> list[str]:
+    """What keeps all from being well where nothing is wrong."""
+    found = []
+    if look.maintenance is not None:
+        found.append(f"maintenance until {look.maintenance.until:%m-%d %H:%M} UTC: nothing is looked after")
+    if look.market.trouble is not None:
+        found.append("the exchange does not answer here")
+    beat = look.beat
+    if beat is not None and look.is_running:
+        found += [] if beat.quotes_connected or beat.pairs == 0 else ["the quote stream is not connected"]
+        found += [] if beat.orders_connected else ["the order stream is not connected"]
+        found += [] if beat.last_settle_at is not None else ["orders in flight are not settled yet"]
+    if not any(asset.is_enabled for asset in look.books.assets):
+        found.append("no asset is enabled, so nothing is bought")
     return found
 
 
@@ -81,6 +95,15 @@ def _why_down(look: Overview) -> str:
 
 
 def about_main_app(look: Overview) -> list[str]:
+    """Whether it is there, alive, and hears what it has to."""
+    beat, process = look.beat, _about_process(look)
+    if process or beat is None:
+        return process
+    found = pulse.findings(beat, look.now, database_answers=True, has_cycles=bool(look.books.cycles))
+    return [each.brief or each.subject for each in found]
+
+
+def _about_process(look: Overview) -> list[str]:
     if not look.is_running:
         return [_why_down(look)]
     beat = look.beat
@@ -89,21 +112,7 @@ def about_main_app(look: Overview) -> list[str]:
     if look.now - beat.beat_at > BEAT_LIMIT:
         seconds = (look.now - beat.beat_at).total_seconds()
         return [f"main_app's last beat is {seconds:.0f} s old: it hangs, and the watchdog restarts it"]
-    if look.now - beat.started_at < START_LIMIT:
-        return []
-    found = []
-    if quotes_are_silent(look):
-        found.append("the quote stream is silent: nothing is decided until it speaks")
-    found += [
-        f"{each.symbol}: {each.action} due since {each.since:%m-%d %H:%M} UTC, held back last: {each.why}"
-        for each in pulse.delayed(beat)
-    ]
-    if not beat.orders_connected:
-        found.append("the order stream is down: orders in flight are asked for every few seconds instead")
-    settled = beat.last_settle_at
-    if settled is None or look.now - settled > SETTLE_LIMIT:
-        found.append("orders in flight could not be settled for a minute: no order is placed before")
-    return found
+    return []
 
 
 def _about_caretakers(look: Overview) -> list[str]:

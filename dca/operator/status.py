@@ -207,8 +207,18 @@ def _footnotes(look: Overview, found: list[Row]) -> Iterator[RenderableType]:
     for row in found:
         for line in _about(row, look.now):
             yield Text(f"{row.asset_symbol}: {line}")
-    if not staleness.troubles(look):
-        yield Text("All is well.", "green")
+    yield from _last_line(look)
+
+
+def _last_line(look: Overview) -> Iterator[RenderableType]:
+    """All is well only if nothing is wrong, and nothing is left to come about."""
+    not_yet = staleness.not_yet(look)
+    if staleness.troubles(look):
+        return
+    yield Text(
+        f"Nothing is wrong, but: {'; '.join(not_yet)}." if not_yet else "All is well.",
+        "" if not_yet else "green",
+    )
 
 
 def _wrong(look: Overview) -> Iterator[RenderableType]:

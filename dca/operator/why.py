@@ -13,7 +13,7 @@ from dca.model import Order, Position, Side
 from dca.operator import layout
 from dca.operator.gate import Gate, Look, Part
 from dca.operator.gates import gates, sentence
-from dca.operator.overview import Books, Market, ask, is_running, read_books
+from dca.operator.overview import Books, Market, ask, is_running, reading_books
 from dca.operator.tools import Command, Tools
 
 _TITLES = {
@@ -60,7 +60,7 @@ def look_at(tools: Tools, symbol: str) -> Look:
         StartRefused, DatabaseUnavailable: with what to do.
     """
     settings = tools.settings
-    books = tools.store.transaction(read_books)
+    books = tools.store.transaction(reading_books(tools))
     asset = next((each for each in books.assets if each.asset_symbol == symbol), None)
     market = ask(tools, [symbol], None)
     position, power, trouble = _account(tools, symbol, market)
