@@ -12,6 +12,7 @@ from bench.budget_gate import CountingGate
 from dca import settings as settings_module
 from dca.settings import Settings
 from paper_exchange.engine import Engine
+from paper_exchange.market import around
 from paper_exchange.pairs import all_pairs, follow_price
 from paper_exchange.values import Quote
 from proof.simulation.market import HALF_SPREAD_SHARE, Market
@@ -74,7 +75,7 @@ class TidalMarket(Market):
         swing = mood.tide * math.sin(2 * math.pi * seconds / mood.tide_seconds)
         factor = Decimal(repr(math.exp(swing + self._own[symbol])))
         self.prices[symbol] = price = (self._middle[symbol] * factor).quantize(Decimal("1e-9"))
-        made = self._of.replace_quote(symbol, price, price * HALF_SPREAD_SHARE)
+        made = around(self._of, symbol, price, price * HALF_SPREAD_SHARE)
         self._of.set_quote(made)
         return made
 

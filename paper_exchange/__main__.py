@@ -57,6 +57,12 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
     parser.add_argument("--partial-percent", type=int, default=10, help="how many fills are partial")
     parser.add_argument("--rate-limit", type=int, default=200, help="requests a minute; 0: none")
     parser.add_argument("--pairs", type=int, default=0, help="at least so many, some made up")
+    parser.add_argument(
+        "--depth",
+        metavar="HOW",
+        help="of the order book: seeded, a file of recorded books, or none: any size at the best price "
+        "(seeded; none with --market still)",
+    )
     given = parser.parse_args(arguments)
     if given.market == "replay" and given.replay is None:
         parser.error("--market replay needs --replay FILE")
@@ -78,6 +84,7 @@ def options_of(arguments: list[str] | None = None) -> tuple[Options, bool]:
             partial_percent=given.partial_percent,
             rate_limit_per_minute=given.rate_limit,
             pairs=given.pairs,
+            depth=given.depth or ("none" if given.market == "still" else "seeded"),
         ),
         given.json,
     )

@@ -9,6 +9,7 @@ from aiohttp import web
 from paper_exchange.engine import Engine
 from paper_exchange.values import Quote, Refused
 from paper_exchange.wire import stamp
+from recordings.values import Level
 
 Json = dict[str, Any]
 _KEEP_MINUTES = 1500
@@ -78,11 +79,8 @@ class MarketDataRest:
             return self._trade(quote)
         if what == "bars":
             return self._history.bars[symbol][-1]
-        sides = {
-            "b": [{"p": float(quote.bid), "s": float(quote.bid_size)}],
-            "a": [{"p": float(quote.ask), "s": float(quote.ask_size)}],
-        }
-        return {"t": stamp(quote.at), **sides}
+        bids, asks = self._engine.book(symbol)
+        return {"t": stamp(quote.at), "b": _levels(bids), "a": _levels(asks)}
 
     @staticmethod
     def _trade(quote: Quote) -> Json:
@@ -129,6 +127,10 @@ class MarketDataRest:
             return [self._trade(self._engine.quotes[symbol])]
         rows = self._history.bars if what == "bars" else self._history.quotes
         return list(rows.get(symbol, ()))
+
+
+def _levels(levels: list[Level]) -> list[Json]:
+    return [{"p": float(price), "s": float(size)} for price, size in levels]
 
 
 def _time(text: str | None) -> datetime | None:

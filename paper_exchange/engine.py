@@ -8,12 +8,12 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
-from paper_exchange import rules, wire
+from paper_exchange import matching, rules, wire
+from paper_exchange.depth import COLLAR, Depth
 from paper_exchange.faults import Faults
 from paper_exchange.pairs import all_pairs, follow_price
 from paper_exchange.rules import Ticket
@@ -32,6 +32,7 @@ from paper_exchange.values import (
     dollar_fee,
     plain,
 )
+from recordings.values import Level
 
 Json = dict[str, Any]
 Listener = Callable[[Json], None]
@@ -57,11 +58,13 @@ class Engine:
         latency: timedelta = timedelta(milliseconds=25),
         fee_delay: timedelta = timedelta(seconds=5),
         pairs: int = 0,
+        depth: Depth | None = None,
     ) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a market, not a secret
         self._partial_percent = partial_percent
         self._latency = latency
         self._fee_delay = fee_delay
+        self._depth = depth
         self.now = now
         self.started_at = now
         self.start_cash = cash
@@ -124,7 +127,7 @@ class Engine:
         for order in self.open_orders():
             if order.side == "buy":
                 quote = self.quotes[order.symbol]
-                total += order.remaining * (order.limit_price or quote.ask)
+                total += order.remaining * (order.limit_price or order.collar_price or quote.ask)
         return total
 
     # ---- orders ------------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ class Engine:
         """Take an order, or raise Refused in Alpaca's words. It is matched when its latency has passed."""
         ticket = rules.read_ticket(body)
         pair = rules.check_pair(self.pair(ticket.symbol), ticket.symbol)
-        self._check_account()
+        rules.check_account(self.account)
         client_id = str(ticket.client_order_id) if ticket.client_order_id else self._uuid()
         if client_id in self.by_client_id:
             raise Refused(422, 40010001, "client_order_id must be unique")
@@ -144,16 +147,8 @@ class Engine:
         quote = self.quotes[pair.symbol]
         rules.check_size(ticket, pair, quote)
         self._check_funds(ticket, pair, quote)
-        opposite = [o for o in self.open_orders(pair.symbol) if o.side != ticket.side]
-        rules.check_wash(ticket, [(o.type, o.limit_price, o.id) for o in opposite])
+        rules.check_wash(ticket, [o for o in self.open_orders(pair.symbol) if o.side != ticket.side])
         return self._accept(ticket, pair, quote, client_id, manual)
-
-    def _check_account(self) -> None:
-        account = self.account
-        if account.trading_blocked or account.account_blocked or account.trade_suspended_by_user:
-            raise Refused(403, 40310000, "trading is suspended for this account")
-        if account.crypto_status != "ACTIVE":
-            raise Refused(403, 40310000, "crypto trading is not enabled for this account")
 
     def _check_funds(self, ticket: Ticket, pair: Pair, quote: Quote) -> None:
         qty = rules.quantity(ticket, quote)
@@ -162,6 +157,8 @@ class Engine:
             rules.check_balance(coin, qty, self.available(pair.symbol), self.held(pair.symbol))
         else:
             cost = qty * rules.price_of(ticket, quote)
+            if self._depth is not None and ticket.limit_price is None:
+                cost *= 1 + COLLAR
             rules.check_balance("USD", cost, self.account.cash - self.reserved_cash(), self.account.cash)
 
     def _accept(self, ticket: Ticket, pair: Pair, quote: Quote, client_id: str, manual: bool) -> Order:
@@ -215,6 +212,8 @@ class Engine:
     def set_quote(self, quote: Quote) -> None:
         """The market moved: resting orders may fill."""
         self.now = max(self.now, quote.at)
+        if self._depth is not None and quote.is_sane:
+            quote = self._depth.quoted(quote, self.faults.thinness(quote.symbol))
         self.quotes[quote.symbol] = quote
         follow_price(self.pairs[quote.symbol], quote.ask)
         for order in self.open_orders(quote.symbol):
@@ -245,6 +244,8 @@ class Engine:
         if order.status == "pending_new" and self.now >= order.work_at:
             order.status = "new"
             self._tell(order, "new")
+            if self._depth is not None:
+                order.collar_price = matching.collar_price(order, self.quotes[order.symbol])
             self._match(order, TAKER)
             if order.is_open and order.time_in_force == "ioc":
                 self._end(order, "canceled")
@@ -261,25 +262,32 @@ class Engine:
         return quote.ask if order.side == "buy" else quote.bid
 
     def _match(self, order: Order, rate: Decimal) -> None:
-        """Fill what is marketable at the best quote, in full size but for one in ten (alpaca.md 3)."""
+        """Fill what is marketable: what the book has of it, or without depth in full size but for one in ten
+        (alpaca.md 3)."""
         quote = self.quotes[order.symbol]
-        if not quote.is_sane or not self._is_marketable(order, quote):
+        if not quote.is_sane or not matching.is_marketable(order, quote):
             return
         if self.faults.peek("fill.none", order.symbol) is not None:
             return
-        # A limit that rested is met at its own price; one that was marketable on arrival at the quote.
+        # A limit that rested is met at its own price; one that was marketable on arrival at the market's.
         rested = order.limit_price if rate == MAKER else None
-        price = rested or self._price(order)
-        self._execute(order, self._size(order), price, rate)
+        if self._depth is None:
+            self._execute(order, self._size(order), rested or self._price(order), rate)
+            return
+        offers = self._depth.offers(quote, order.side, self.faults.thinness(order.symbol))
+        for price, qty in list(matching.fills(order, offers, self._size(order))):
+            self._depth.take(order.symbol, order.side, price, qty, quote.at)
+            self._execute(order, qty, rested or price, rate)
 
-    def _is_marketable(self, order: Order, quote: Quote) -> bool:
-        if order.type == "stop_limit" and order.stop_price is not None and not order.filled_qty:
-            reached = quote.ask >= order.stop_price if order.side == "buy" else quote.bid <= order.stop_price
-            if not reached:
-                return False
-        if order.limit_price is None:
-            return True
-        return quote.ask <= order.limit_price if order.side == "buy" else quote.bid >= order.limit_price
+    def book(self, symbol: str) -> tuple[list[Level], list[Level]]:
+        """Bids and asks as the public sees them, best first, with the account's own resting orders."""
+        quote = self.quotes[symbol]
+        if self._depth is None:
+            return [(quote.bid, quote.bid_size)], [(quote.ask, quote.ask_size)]
+        thin = self.faults.thinness(symbol)
+        own = [order for order in self.open_orders(symbol) if order.resting]
+        bids, asks = (self._depth.offers(quote, side, thin) for side in ("sell", "buy"))
+        return matching.joined(bids, own, "buy"), matching.joined(asks, own, "sell")
 
     def _size(self, order: Order) -> Decimal:
         forced = self.faults.take("fill.partial", order.symbol)
@@ -388,11 +396,3 @@ class Engine:
         """Coins that the user brings."""
         self._set_coins(symbol, self.held(symbol) + qty)
         self.write("deposit", symbol=symbol, qty=plain(qty))
-
-    def replace_quote(self, symbol: str, price: Decimal, half_spread: Decimal) -> Quote:
-        """A quote around a price, in the pair's steps."""
-        step = self.pairs[symbol].price_increment
-        bid = (price - half_spread).quantize(step, rounding=ROUND_DOWN)
-        ask = max((price + half_spread).quantize(step, rounding=ROUND_DOWN), bid + step)
-        base = self.quotes.get(symbol) or Quote(symbol=symbol, bid=bid, ask=ask, at=self.now)
-        return replace(base, bid=max(bid, step), ask=ask, at=self.now)

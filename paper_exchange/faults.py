@@ -1,6 +1,7 @@
 """Faults on request, by name: what can go wrong between a client and the exchange. Pure."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 NAMES = frozenset(
@@ -13,7 +14,10 @@ NAMES = frozenset(
         *("ws.event_before_reply", "ws.drop", "ws.dup", "ws.reorder", "ws.mute", "ws.close"),
         *("ws.half_open", "ws.refuse"),
         # the stream of quotes
+        *("md.book_gap", "md.book_stale", "md.book_crossed", "md.book_empty", "md.book_nan", "md.book_reset"),
         *("md.mute", "md.backlog", "md.bad_quote", "md.half_open", "md.close"),
+        # how much stands in the book
+        "book.thin",
         # fills, fees, cancellations
         *("fill.partial", "fill.none", "fill.on_cancel", "fill.after_terminal", "cancel.stuck"),
         *("fee.immediate", "fee.deferred"),
@@ -73,6 +77,11 @@ class Faults:
             if fault.name == name and fault.symbol in (None, symbol):
                 return fault
         return None
+
+    def thinness(self, symbol: str) -> Decimal:
+        """How much of the usual size stands in the book of a pair, in percent."""
+        thin = self.peek("book.thin", symbol)
+        return Decimal(100) if thin is None else Decimal(str(thin.args.get("percent", 10)))
 
     def take(self, name: str, symbol: str | None = None) -> Fault | None:
         """The next fault of that name, used up by one."""

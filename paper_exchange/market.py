@@ -2,12 +2,20 @@
 
 import math
 import random
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from paper_exchange.engine import Engine
 from paper_exchange.values import Quote
 
 SPREAD_BPS = Decimal(2)
+
+
+def around(engine: Engine, symbol: str, price: Decimal, half: Decimal) -> Quote:
+    """A quote around a price, in the pair's steps."""
+    step = engine.pairs[symbol].price_increment
+    bid = max((price - half).quantize(step, rounding=ROUND_DOWN), step)
+    ask = max((price + half).quantize(step, rounding=ROUND_DOWN), bid + step)
+    return Quote(symbol=symbol, bid=bid, ask=ask, at=engine.now)
 
 
 def half_spread(price: Decimal, step: Decimal, spread_bps: Decimal = SPREAD_BPS) -> Decimal:
@@ -64,4 +72,4 @@ class Walk:
     def _publish(self, symbol: str) -> None:
         price = self._prices[symbol]
         step = self._engine.pairs[symbol].price_increment
-        self._engine.set_quote(self._engine.replace_quote(symbol, price, half_spread(price, step)))
+        self._engine.set_quote(around(self._engine, symbol, price, half_spread(price, step)))

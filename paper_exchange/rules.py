@@ -1,11 +1,11 @@
 """What an order has to be to be taken: Alpaca's checks and its words for each refusal (alpaca.md 2.7, 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from paper_exchange.values import MAX_COST, MIN_COST, STEP, Pair, Quote, Refused, plain
+from paper_exchange.values import MAX_COST, MIN_COST, STEP, Account, Order, Pair, Quote, Refused, plain
 
 _CODE = 42210000
 
@@ -92,6 +92,13 @@ def _check_kind(ticket: Ticket, body: Mapping[str, Any]) -> None:
         raise Refused(422, 40010001, "client_order_id must be no more than 128 characters")
 
 
+def check_account(account: Account) -> None:
+    if account.trading_blocked or account.account_blocked or account.trade_suspended_by_user:
+        raise Refused(403, 40310000, "trading is suspended for this account")
+    if account.crypto_status != "ACTIVE":
+        raise Refused(403, 40310000, "crypto trading is not enabled for this account")
+
+
 def check_pair(pair: Pair | None, symbol: str) -> Pair:
     if pair is None:
         raise Refused(422, _CODE, f'asset "{symbol}" not found')
@@ -132,14 +139,15 @@ def check_balance(coin: str, asked: Decimal, available: Decimal, balance: Decima
         raise Refused(403, 40310000, words, available=plain(available), balance=plain(balance), symbol=coin)
 
 
-def check_wash(ticket: Ticket, others: list[tuple[str, Decimal | None, str]]) -> None:
-    """Refuse to trade against oneself: `others` are open orders of the other side (type, limit, id)."""
-    for kind, limit, order_id in others:
-        crosses = ticket.type == "market" or kind == "market"
+def check_wash(ticket: Ticket, others: Sequence[Order]) -> None:
+    """Refuse to trade against oneself: `others` are open orders of the other side."""
+    for order in others:
+        limit = order.limit_price
+        crosses = ticket.type == "market" or order.type == "market"
         if not crosses and ticket.limit_price is not None and limit is not None:
             buy, sell = (ticket.limit_price, limit) if ticket.side == "buy" else (limit, ticket.limit_price)
             crosses = buy >= sell
         if crosses:
             words = "potential wash trade detected. use complex orders"
             reason = "opposite side market/stop order exists"
-            raise Refused(403, 40310000, words, existing_order_id=order_id, reject_reason=reason)
+            raise Refused(403, 40310000, words, existing_order_id=order.id, reject_reason=reason)

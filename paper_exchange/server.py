@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_exchange.data import MarketHistory
+from paper_exchange.depth import Depth, RecordedShape, SeededShape
 from paper_exchange.engine import Engine
 from paper_exchange.market import Walk
 from paper_exchange.pairs import made_up
@@ -20,7 +21,6 @@ from paper_exchange.streams import (
     MarketData,
     TradeUpdates,
     bar_message,
-    book_message,
     quote_message,
     spoiled,
     trade_message,
@@ -49,10 +49,22 @@ class Options:
     partial_percent: int = 10
     rate_limit_per_minute: int = 200
     pairs: int = 0
+    depth: str = "none"
 
 
 def _nobody(line: str) -> None:
     """Told to nobody."""
+
+
+def depth_of(name: str, seed: int) -> Depth | None:
+    """The book's depth by its option: "none", "seeded", or a file of recorded books.
+
+    Raises:
+        BadFile: it is no such file.
+    """
+    if name == "none":
+        return None
+    return Depth(SeededShape(seed) if name == "seeded" else RecordedShape(Path(name)))
 
 
 def utc_now() -> datetime:
@@ -74,6 +86,7 @@ class Server:
             partial_percent=options.partial_percent,
             fee_delay=timedelta(seconds=options.fee_delay_seconds),
             pairs=options.pairs,
+            depth=depth_of(options.depth, options.seed),
         )
         volatility = options.volatility_percent if options.market == "walk" else 0.0
         self.introduction: list[str] = []
@@ -185,8 +198,9 @@ class Server:
             bar = self.history.add(quote)
             if bar is not None:
                 messages.append(bar_message(quote.symbol, bar))
-            if self.market_data.wants("orderbooks", quote.symbol):
-                messages.append(book_message(quote))
+            book = self.market_data.book_message(quote.symbol)
+            if book is not None:
+                messages.append(book)
             bad = self.engine.faults.take("md.bad_quote", quote.symbol)
             late = self.engine.faults.peek("md.backlog")
             message = quote_message(quote)

@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 from aiohttp import WSMsgType, web
 
+from paper_exchange.book_messages import BookMessages
 from paper_exchange.engine import Engine
 from paper_exchange.faults import Faults
 from paper_exchange.values import Execution, Quote
@@ -171,6 +172,7 @@ class MarketData(Hub):
     def __init__(self, engine: Engine, keys: tuple[str, str]) -> None:
         super().__init__(engine, keys, "data", "md")
         self._subscribed: dict[str, set[str]] = {}
+        self._books = BookMessages(engine)
         self._packed = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -215,6 +217,7 @@ class MarketData(Hub):
             return False
         self.socket, self.request, self._packed = socket, request, packed
         self._subscribed = {channel: set() for channel in CHANNELS}
+        self._books.forget()
         await _send(socket, packed, [{"T": "success", "msg": "authenticated"}])
         return True
 
@@ -236,12 +239,28 @@ class MarketData(Hub):
                 self._subscribe(asked, add=action == "subscribe")
                 current = {name: sorted(symbols) for name, symbols in self._subscribed.items()}
                 await _send(socket, packed, [{"T": "subscription", **current}])
+                await self._send_books(socket, packed)
 
     def _subscribe(self, asked: Json, *, add: bool) -> None:
         for channel in CHANNELS:
             symbols = set(asked.get(channel) or [])
             now = self._subscribed[channel]
             self._subscribed[channel] = now | symbols if add else now - symbols
+        if not add:
+            self._books.forget(
+                {symbol for symbol in self._engine.quotes if not self.wants("orderbooks", symbol)}
+            )
+
+    async def _send_books(self, socket: web.WebSocketResponse, packed: bool) -> None:
+        """The whole book of each pair that was not subscribed before."""
+        new = [symbol for symbol in self._engine.quotes if self.wants("orderbooks", symbol)]
+        books = [book for symbol in new if (book := self.book_message(symbol)) is not None]
+        if books and self.may_send():
+            await _send(socket, packed, books)
+
+    def book_message(self, symbol: str) -> Json | None:
+        """What the connected client has to be told of a book, if it subscribed to it and anything changed."""
+        return self._books.next(symbol) if self.wants("orderbooks", symbol) else None
 
     def wants(self, channel: str, symbol: str) -> bool:
         """Whether the connected client subscribed to this."""
@@ -268,15 +287,6 @@ def quote_message(quote: Quote) -> Json:
         "as": float(quote.ask_size),
         "t": quote.at,
     }
-
-
-def book_message(quote: Quote) -> Json:
-    """A whole order book of one level a side: fills take any size there."""
-    sides = {
-        "b": [{"p": float(quote.bid), "s": float(quote.bid_size)}],
-        "a": [{"p": float(quote.ask), "s": float(quote.ask_size)}],
-    }
-    return {"T": "o", "S": quote.symbol, "t": quote.at, **sides, "r": True}
 
 
 def bar_message(symbol: str, bar: Json) -> Json:

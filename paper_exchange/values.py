@@ -87,7 +87,8 @@ class Order:
     expired_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     cancel_at: datetime | None = None
-    fill_limit: Decimal | None = None
+    collar_price: Decimal | None = None
+    """Of a market order where the book has depth: no fill is worse."""
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import Enum
 
 from paper_exchange.engine import Engine
+from paper_exchange.market import around
 from paper_exchange.values import Quote
 
 HALF_SPREAD_SHARE = Decimal("0.0002")
@@ -44,6 +45,6 @@ class Market:
 
     def _set(self, symbol: str) -> Quote:
         price = self.prices[symbol]
-        quote = self._engine.replace_quote(symbol, price, price * HALF_SPREAD_SHARE)
+        quote = around(self._engine, symbol, price, price * HALF_SPREAD_SHARE)
         self._engine.set_quote(quote)
         return quote
