@@ -61,11 +61,12 @@ class Bookkeeper:
         asset_id = watch.asset.id
 
         def read(tx: Transaction) -> None:
+            look = self._desk.new_look()
             asset = tx.asset(asset_id)
             cycle = tx.live_cycle(asset_id)
             orders = [order for order in tx.open_orders() if order.asset_id == asset_id]
             if asset is not None:
-                self._desk.put(asset, cycle, orders, self._clock.now())
+                self._desk.put(asset, cycle, orders, self._clock.now(), look)
 
         self._store.transaction(read)
 
@@ -236,7 +237,7 @@ class Bookkeeper:
         control, asset = tx.control(), tx.asset(order.asset_id)
         if control.epoch != self._desk.epoch or control.mode is Mode.HALT:
             return False
-        if asset is None or asset.lock_reason is not None:
+        if asset is None or asset.lock_reason is not None or asset.asset_symbol != order.symbol:
             return False
         return order.side is Side.SELL or (control.mode is Mode.RUN and asset.is_enabled)
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 
 from dca import ledger, lifecycle, strategy, tripwire
 from dca.model import Asset, Cycle, Mode, Order, TradingRules
@@ -18,13 +19,14 @@ from dca.tripwire import Tripwire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """One asset as last read. `problem` says in words why it is not traded."""
+    """One asset as last read. `problem` says in words why it is not traded; `look` counts the reads."""
 
     asset: Asset
     cycle: Cycle | None
     open_orders: tuple[Order, ...] = ()
     levels: Levels = field(default=NOTHING)
     problem: str | None = None
+    look: int = 0
 
 
 class Desk:
@@ -50,6 +52,7 @@ class Desk:
         self.clock_reading: ClockReading | None = None
         """Of the last comparison with the exchange's."""
         self._watches: dict[str, Watch] = {}
+        self._looks = count(1)
         self._lock = threading.Lock()
 
     @property
@@ -71,8 +74,24 @@ class Desk:
     def open_orders(self) -> list[Order]:
         return [order for watch in self._watches.values() for order in watch.open_orders]
 
-    def put(self, asset: Asset, cycle: Cycle | None, open_orders: Iterable[Order], now: datetime) -> None:
-        """Remember an asset as just read, unless something newer is known already."""
+    def new_look(self) -> int:
+        """The number of a read that begins now: it sees all that was committed before."""
+        return next(self._looks)
+
+    def put(
+        self,
+        asset: Asset,
+        cycle: Cycle | None,
+        open_orders: Iterable[Order],
+        now: datetime,
+        look: int | None = None,
+    ) -> None:
+        """Remember an asset as read, unless a read that began later is known already. `look` is the number
+        of the read; None: it was made just now.
+
+        Rows say nothing of that: a version may have been lowered by hand, or a backup been restored.
+        """
+        look = self.new_look() if look is None else look
         rules = self.rules.get(asset.asset_symbol)
         problems = strategy.asset_problems(asset, rules)
         open_orders = tuple(open_orders)
@@ -83,10 +102,17 @@ class Desk:
             # An amount that makes no sense stops the buys; what is held can still be sold.
             traded = asset if not problems else _without_buys(asset)
             levels = strategy.levels(traded, cycle, rules, now, self.mode)
-        watch = Watch(asset=asset, cycle=cycle, open_orders=open_orders, levels=levels, problem=problem)
+        watch = Watch(
+            asset=asset,
+            cycle=cycle,
+            open_orders=open_orders,
+            levels=levels,
+            problem=problem,
+            look=look,
+        )
         with self._lock:
             known = self._watches.get(asset.asset_symbol)
-            if known is None or not _is_older(cycle, known.cycle):
+            if known is None or known.look <= look:
                 self._watches[asset.asset_symbol] = watch
                 self.tripwires[asset.asset_symbol] = tripwire.of(levels, now)
 
@@ -125,9 +151,3 @@ class Desk:
 
 def _without_buys(asset: Asset) -> Asset:
     return replace(asset, is_enabled=False)
-
-
-def _is_older(cycle: Cycle | None, known: Cycle | None) -> bool:
-    if cycle is None or known is None:
-        return False
-    return (cycle.id, cycle.version) < (known.id, known.version)

@@ -117,6 +117,7 @@ class MainLoop:
         """Read the operator's rows, begin missing cycles, tell what changed."""
 
         def read(tx: Transaction) -> tuple[Control, list[Asset], dict[int, Watch]]:
+            look = self._desk.new_look()
             control = tx.control()
             assets = tx.assets()
             cycles = {cycle.asset_id: cycle for cycle in tx.live_cycles()}
@@ -126,6 +127,7 @@ class MainLoop:
                     asset=asset,
                     cycle=cycles.get(asset.id),
                     open_orders=tuple(order for order in orders if order.asset_id == asset.id),
+                    look=look,
                 )
                 for asset in assets
             }
@@ -158,7 +160,7 @@ class MainLoop:
         """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""
         symbol = asset.asset_symbol
         before = self._told.get(symbol)
-        self._desk.put(asset, read.cycle, read.open_orders, self._clock.now())
+        self._desk.put(asset, read.cycle, read.open_orders, self._clock.now(), read.look)
         # Levels may have changed, or the newest quote came while its pair was left alone for a moment.
         self._feed.look_again(symbol)
         after = self._desk.watch(symbol)

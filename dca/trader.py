@@ -144,7 +144,7 @@ class Trader:
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
             mode, current, cycle = self._locked(tx, asset)
-            if current is None or cycle is None:
+            if current is None or cycle is None or current.asset_symbol != quote.symbol:
                 return None
             action = strategy.decide(current, cycle, quote, rules, self._clock.now(), mode)
             if not isinstance(action, EndCooldown):
@@ -207,7 +207,7 @@ class Trader:
     ) -> tuple[Order, str] | None:
         mode, current, cycle = self._locked(tx, asset)
         now = self._clock.now()
-        if current is None or cycle is None or self._has_grown_old(quote, now):
+        if current is None or cycle is None or not self._may_decide(tx, current, cycle, quote, now):
             return None
         action = strategy.decide(current, cycle, quote, rules, now, mode)
         if not isinstance(action, Place):
@@ -233,12 +233,15 @@ class Trader:
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
 
-    def _has_grown_old(self, quote: Quote, now: datetime) -> bool:
-        """Whether it may not decide any more, after the position was read and a lock waited for."""
+    def _may_decide(self, tx: Transaction, asset: Asset, cycle: Cycle, quote: Quote, now: datetime) -> bool:
+        """Whether a quote still may, after the position was read and a lock waited for."""
+        if asset.asset_symbol != quote.symbol:  # edited since the look from memory: another pair's price
+            books_agree(tx, asset, cycle, tx.orders(cycle.id), now)
+            return False
         why = self._quote_problem(quote, now)
         if why is not None:
             self.held_back(quote.symbol, f"before its order was claimed its quote was {why}")
-        return why is not None
+        return why is None
 
     def _against_position(
         self,

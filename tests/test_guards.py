@@ -7,8 +7,9 @@ import mysql.connector
 import pytest
 
 from dca.errors import DatabaseUnavailable
-from dca.model import CycleStatus, OrderState, Position
-from tests.rig import QUIET_SECONDS, SYMBOL, Rig
+from dca.model import CycleStatus, OrderState, Position, Quote
+from tests.caring import edit, sold
+from tests.rig import QUIET_SECONDS, RULES, SYMBOL, Rig
 
 
 def test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing(rig: Rig) -> None:
@@ -35,6 +36,50 @@ def test_a_symbol_edited_in_a_live_cycle_locks_the_asset(rig: Rig) -> None:
     rig.quote("103")
     assert len(rig.exchange.posts) == 1
     assert "asset_symbol was changed" in (rig.asset().lock_reason or "")
+
+
+OTHER = "SHIB/USD"
+
+
+def renamed(rig: Rig) -> None:
+    """Within the two seconds before main_app reads it."""
+    rig.exchange.rules[OTHER] = replace(RULES, symbol=OTHER, min_order_size=Decimal(1))
+    rig.desk.rules = rig.exchange.rules
+    edit(rig, f"UPDATE dca_assets SET asset_symbol = '{OTHER}'")
+
+
+def test_a_symbol_edited_a_moment_ago_is_not_bought_at_the_other_s_price(rig: Rig) -> None:
+    renamed(rig)
+    rig.quote("1000")
+    assert rig.orders() == [] and rig.exchange.posts == []
+    now = rig.clock.now()
+    price = Decimal("0.00002")
+    rig.exchange.price = price
+    rig.trader.on_quote(Quote(symbol=OTHER, bid=price, ask=price, at=now, received_at=now))
+    order = rig.orders()[-1]
+    assert (order.symbol, order.qty, order.limit_price) == (OTHER, Decimal(1_000_000), price)
+
+
+def test_a_symbol_edited_a_moment_ago_ends_no_cooldown_at_the_other_s_price(rig: Rig) -> None:
+    sold(rig)
+    rig.look()
+    renamed(rig)
+    rig.quote("90")
+    assert rig.cycle().status is CycleStatus.COOLDOWN
+
+
+def test_an_order_is_not_sent_again_for_a_row_of_another_pair(rig: Rig) -> None:
+    rig.exchange.lose_request = True
+    rig.quote("100")
+    rig.exchange.lose_request = False
+    for seconds in (121, 31):
+        rig.clock.pass_seconds(seconds)
+        rig.quote("100")
+        if seconds == 31:
+            edit(rig, f"UPDATE dca_assets SET asset_symbol = '{OTHER}'")
+        rig.settle()
+    assert len(rig.exchange.posts) == 1
+    assert rig.orders()[0].state is OrderState.VOID
 
 
 def test_coins_that_no_order_explains_lock_the_asset(rig: Rig) -> None:

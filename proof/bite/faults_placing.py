@@ -6,6 +6,46 @@ TRADER = "dca/trader.py"
 
 FAULTS = (
     Fault(
+        name="another-pair-s-price-decides",
+        number="F42",
+        file="dca/trader.py",
+        old="        if asset.asset_symbol != quote.symbol:  # edited",
+        new="        if False:  # edited",
+        costs="a symbol edited a moment ago is bought at the price of the pair that it was before",
+        tests=("tests/test_guards.py::test_a_symbol_edited_a_moment_ago_is_not_bought_at_the_other_s_price",),
+    ),
+    Fault(
+        name="another-pair-s-price-ends-a-cooldown",
+        number="F42",
+        file="dca/trader.py",
+        old="            if current is None or cycle is None or current.asset_symbol != quote.symbol:\n",
+        new="            if current is None or cycle is None:\n",
+        costs="a cooldown ends early by the price of another pair",
+        tests=(
+            "tests/test_guards.py::test_a_symbol_edited_a_moment_ago_ends_no_cooldown_at_the_other_s_price",
+        ),
+    ),
+    Fault(
+        name="memory-follows-the-larger-version",
+        number="F84",
+        file="dca/desk.py",
+        old="            if known is None or known.look <= look:\n",
+        new="            if known is None or known.cycle is None or cycle is None or (\n"
+        "                known.cycle.version <= cycle.version\n"
+        "            ):\n",
+        costs="after a version was lowered by hand no edit of the operator takes effect any more",
+        tests=("tests/test_desk.py::test_a_version_changed_by_hand_hides_no_edit",),
+    ),
+    Fault(
+        name="a-slow-read-overwrites-a-newer-one",
+        number="F33",
+        file="dca/desk.py",
+        old="            if known is None or known.look <= look:\n",
+        new="            if True:\n",
+        costs="a worker forgets the order that it has just placed, and asks for another",
+        tests=("tests/test_desk.py::test_a_read_that_began_earlier_and_ended_later_is_not_taken",),
+    ),
+    Fault(
         name="unknown-taken-for-a-no",
         number="F01",
         file=TRADER,
@@ -47,8 +87,8 @@ FAULTS = (
         name="old-quote-at-the-claim",
         number="F16",
         file=TRADER,
-        old="        return why is not None\n",
-        new="        return False\n",
+        old="        return why is None\n",
+        new="        return True\n",
         costs="sells at market on a price of minutes ago",
         tests=("tests/test_guards.py::test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing",),
     ),

@@ -150,8 +150,8 @@ FAULTS = (
         name="sent-again-for-a-locked-asset",
         number="F84",
         file=BOOKS,
-        old="        if asset is None or asset.lock_reason is not None:\n            return False\n",
-        new="        if asset is None:\n            return False\n",
+        old="asset.lock_reason is not None or asset.asset_symbol != order.symbol:\n",
+        new="asset.asset_symbol != order.symbol:\n",
         costs="trades an asset whose books disagree",
         tests=(
             "tests/proof/test_bitten.py::test_an_order_is_not_sent_again_for_an_asset_that_was_switched_off",
