@@ -1,6 +1,7 @@
 """main_app.py's inside: start, the threads around the main loop, the heartbeat, and the end."""
 
 import gc
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,15 +12,25 @@ from dca import pace, start_checks
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
-from dca.errors import Unavailable
+from dca.errors import (
+    DatabaseUnavailable,
+    DcaError,
+    ExchangeUnavailable,
+    KeysRefused,
+    OtherSchema,
+    SettingsProblem,
+    StartRefused,
+    Unavailable,
+)
 from dca.failures import LIMIT, Failures
 from dca.feed import Feed
-from dca.heartbeat import Delay, Heartbeat
+from dca.heartbeat import Delay, Heartbeat, Hurdle
 from dca.inbox import Inbox
 from dca.logs import Troubles, fact, warn
 from dca.main_loop import MainLoop
 from dca.model import Control, LockKind
 from dca.neighbors import Neighbors
+from dca.origin import Origin
 from dca.pace import Pace
 from dca.ports import Transaction
 from dca.runtime import Context
@@ -29,9 +40,11 @@ from dca.trader import Trader
 from dca.worker import Rests, Worker, WorkerThread, limits_of
 
 R = TypeVar("R")
+_DIGITS = re.compile(r"\d+")
 
 TICK_SECONDS = 0.25
 CARETAKERS_SECONDS = 60.0
+SETTINGS_SECONDS = 10.0
 BEAT_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 GOOD_SECONDS = 60.0
@@ -57,20 +70,21 @@ class Application:
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
         self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
         self._neighbors = Neighbors(self._settings, self._store, self._troubles, self._clock)
+        self._origin = Origin(self._settings)
         self._good_at = self._clock.monotonic() + GOOD_SECONDS
         self._beat_at = 0.0
 
     def run(self) -> None:
-        """Start, trade until asked to stop, and leave in good order.
-
-        Raises:
-            StartRefused: with what the operator has to do.
-        """
+        """Start, trade until asked to stop, and leave in good order."""
         sys.setswitchinterval(SWITCH_SECONDS)
+        self._context.note_end = self._heart.last
         for warning in self._settings.warnings:
             warn("start", "settings", why=warning)
-        if not self._prepare():
-            return
+        if self._prepare():
+            self._trade()
+        self._note_end()
+
+    def _trade(self) -> None:
         self._feed.start()
         for worker in self._workers:
             worker.start()
@@ -79,9 +93,11 @@ class Application:
             while not self._context.stopping.wait(TICK_SECONDS):
                 self._loop.tick()
                 self._loop.regularly("caretakers", CARETAKERS_SECONDS, self._neighbors.look)
+                self._loop.regularly("settings", SETTINGS_SECONDS, self._look_at_settings)
                 self._forget_failures()
                 self._beat_when_due()
         finally:
+            self._note_end()
             self._leave()
 
     def _prepare(self) -> bool:
@@ -155,19 +171,59 @@ class Application:
         self._failures.clear()
 
     def _until_it_answers(self, work: Callable[[], R]) -> R | None:
-        """Do something that must succeed before trading; a database or exchange that is down is waited
-        for, with the heart beating. None if asked to stop meanwhile."""
+        """Do something that must succeed before trading; whatever keeps it from that is waited for, with the
+        heart beating: a server that is down, keys, a clock, an older schema. None if asked to stop meanwhile.
+
+        A new reason is told; one that only says another figure is the same.
+        """
+        told = ""
         while True:
             try:
                 result = work()
-            except Unavailable as error:
-                self._troubles.begins("start", "waiting", str(error), self._clock.now())
+            except (StartRefused, Unavailable) as error:
+                why = self._context.hidden(str(error))
+                if _DIGITS.sub("", why) != told:
+                    self._troubles.ends("start", "waiting", self._clock.now())
+                    told = _DIGITS.sub("", why)
+                self._troubles.begins("start", "waiting", why, self._clock.now())
+                self._wait(_hurdle(error), why)
             else:
                 self._troubles.ends("start", "waiting", self._clock.now())
                 return result
-            self._heart.beat({"waiting": self._troubles.names()})
-            if self._context.stopping.wait(RETRY_SECONDS):
+            if self._context.stopping.is_set():
                 return None
+
+    def _wait(self, hurdle: Hurdle, why: str) -> None:
+        """Until it is time to try again; or begin anew, if what this process was made from is another now."""
+        beat: dict[str, object] = {
+            "troubles": self._troubles.names(),
+            "waiting_for": hurdle,
+            "waiting_why": why,
+        }
+        self._heart.beat(beat)
+        if self._context.stopping.wait(RETRY_SECONDS):
+            return
+        self._look_at_settings()
+        if self._origin.other_program():
+            self._context.begin_anew("the program was updated")
+
+    def _look_at_settings(self) -> None:
+        """Settings take effect with a start. Where something does not work, they may be why, and be put
+        right: then this start was with the wrong ones."""
+        if not self._troubles.names():
+            return
+        try:
+            is_other = self._origin.other_settings()
+        except SettingsProblem as error:
+            self._troubles.begins("start", ".env makes no sense", str(error), self._clock.now())
+            return
+        self._troubles.ends("start", ".env makes no sense", self._clock.now())
+        if is_other:
+            self._context.begin_anew("the settings are others than those of the start")
+
+    def _note_end(self) -> None:
+        if self._context.asked_to_stop is not None and not self._context.failed:
+            self._context.note_end(self._context.asked_to_stop)
 
     def _orders_connected(self) -> None:
         self._loop.ask_to_settle()
@@ -220,6 +276,16 @@ class Application:
         if unfinished:
             warn("stop", "left unfinished", why=f"{', '.join(unfinished)}: the next start settles it")
         fact("stop", "stopped", open_orders=len(self._desk.open_orders()))
+
+
+def _hurdle(error: DcaError) -> Hurdle:
+    kinds = {
+        DatabaseUnavailable: Hurdle.DATABASE,
+        ExchangeUnavailable: Hurdle.EXCHANGE,
+        KeysRefused: Hurdle.KEYS,
+        OtherSchema: Hurdle.SCHEMA,
+    }
+    return next((hurdle for kind, hurdle in kinds.items() if isinstance(error, kind)), Hurdle.OTHER)
 
 
 def _stream(connected: bool, name: str, at: datetime | None) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
     DcaError
     +-- SettingsProblem      tell the operator everything that is wrong, exit 2
-    +-- StartRefused         one line with what to do, exit 1
+    +-- StartRefused         one line with what to do, exit 1; main_app waits, for most of it can heal
+    |   +-- KeysRefused
+    |   +-- OtherSchema
     +-- Unavailable          skip now, try again at the next event; nothing is known, nothing changed
     |   +-- ExchangeUnavailable
     |   |   +-- RequestRefused   answered, with a definite no: bad keys, bad request
@@ -32,6 +34,14 @@ class SettingsProblem(DcaError):
 
 class StartRefused(DcaError):
     """This program must not trade as things are; the message says what to do."""
+
+
+class KeysRefused(StartRefused):
+    """The exchange does not accept the keys."""
+
+
+class OtherSchema(StartRefused):
+    """The tables are not of this program's version."""
 
 
 class Unavailable(DcaError):

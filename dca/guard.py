@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from dca import start_checks, watching
+from dca import start_checks, waiting, watching
 from dca.errors import DatabaseUnavailable, ExchangeUnavailable, StartRefused
 from dca.health import BY_WATCHDOG
 from dca.job import Job
@@ -14,7 +14,7 @@ from dca.ports import Transaction
 from dca.records import Finding, IncidentKind
 from dca.runtime import BAD_SETTINGS
 from dca.supervisor import Started, Supervisor
-from dca.watching import Decision, Memory, Verdict
+from dca.watching import Decision, Look, Memory, Verdict
 
 CONFIRM_SECONDS = 15.0
 """What looks hung must look so for as long as a healthy main_app can be between two heartbeats: after the
@@ -23,8 +23,8 @@ clock was set forward, or the machine slept, the last heartbeat is old and means
 _RESUME = "Find the cause in logs/main_app.log, then ./bot start; ./bot resume allows buys again."
 
 
-MAIN_APP = ("main app down", "main app hung", "main app left down", "settings")
-KEYS = "keys refused"
+MAIN_APP = ("main app down", "main app ended", "main app hung", "main app left down", "settings")
+KEYS = waiting.KEYS_REFUSED
 ASKS_WITH_THE_KEYS = "order_manager"
 KEYS_GOOD_FOR = timedelta(seconds=90)
 """One run that failed is enough for the watchdog to ask itself, at its next."""
@@ -45,15 +45,19 @@ class Guard:
     def watch(self) -> None:
         """See to it that main_app runs, within limits."""
         self._job.checked = 1
-        known = self._memory.deaths[-1:]
-        decision = self._decide()
+        before = self._memory
+        look, decision = self._decide()
         if decision.verdict is Verdict.END:
             if not self._end(decision):
                 return
-            decision = self._decide()
+            self._remember(watching.died(self._memory, self._job.clock.now()))
+            look, decision = self._decide()
             if decision.verdict is Verdict.START:
                 decision = replace(decision, why="the one before it hung")
-        elif self._memory.deaths[-1:] not in {(), known}:
+        elif (ended := watching.was_ended(before, look)) is not None:
+            decision = replace(decision, why=f"it was ended: {ended}")
+            self._was_ended(ended)
+        elif self._memory.deaths[-1:] not in {(), before.deaths[-1:]}:
             self._died(decision)
         self._do(decision)
 
@@ -83,7 +87,7 @@ class Guard:
 
     # ---- deciding ----------------------------------------------------------------------------------------
 
-    def _decide(self) -> Decision:
+    def _decide(self) -> tuple[Look, Decision]:
         """Look until it is sure: a hang has to last."""
         until = self._job.clock.monotonic() + self._confirm_seconds
         while True:
@@ -92,7 +96,7 @@ class Guard:
             decision = watching.decide(look, memory)
             if decision.verdict is not Verdict.END or self._job.clock.monotonic() >= until:
                 self._remember(memory)
-                return decision
+                return look, decision
             time.sleep(min(0.5, self._confirm_seconds))
 
     def _remember(self, memory: Memory) -> None:
@@ -151,16 +155,21 @@ class Guard:
         return started.by_us
 
     def _came_down(self, started: Started) -> None:
-        """Started, and gone at once: settings, keys, schema, or a bug."""
+        """Started, and gone at once. Only a crash counts as one: settings that it cannot use, or a signal
+        that somebody sent, are tried again for as long as they last."""
         said = started.last_words or "nothing"
-        self._job.failed("main_app came down at once", f"exit code {started.exit_code}; it said: {said}")
-        settings = started.exit_code == BAD_SETTINGS
-        self._find(
-            "settings" if settings else "main app down",
-            "main_app cannot start: its settings" if settings else "main_app is down and cannot start",
-            f"It was started and ended at once with exit code {started.exit_code}. It said: {said}\n"
-            "It is tried again with every run of the watchdog, until it has died too often.",
-        )
+        code = started.exit_code
+        if started.asked_to_stop is not None:
+            self._was_ended(started.asked_to_stop)
+            return
+        self._job.failed("main_app came down at once", f"exit code {code}; it said: {said}")
+        evidence = f"It was started and ended at once with exit code {code}. It said: {said}\n"
+        again = "It is tried again with every run of the watchdog"
+        if code == BAD_SETTINGS:
+            self._find("settings", "main_app cannot start: its settings", f"{evidence}{again}.")
+            return
+        evidence = f"{evidence}{again}, until it has died too often."
+        self._find("main app down", "main_app is down and cannot start", evidence)
         self._remember(watching.died(self._memory, self._job.clock.now()))
         if self._memory.left_down_at is not None:
             self._do(Decision(verdict=Verdict.LEAVE_DOWN, why="it cannot start"))
@@ -192,6 +201,17 @@ class Guard:
 
     # ---- saying ------------------------------------------------------------------------------------------
 
+    def _was_ended(self, why: str) -> None:
+        """By somebody, in good order: told, and not counted."""
+        warn("watchdog", "main_app was ended", why=why)
+        self._find(
+            "main app ended",
+            "main_app was ended from outside",
+            f"It ended in good order, because of this: {why}. A signal comes from somebody or something on "
+            "this machine: kill, a service manager, a reboot. It is started again, and settles what was "
+            "open. To keep it down for a while: ./bot stop --for 2h",
+        )
+
     def _died(self, decision: Decision) -> None:
         words = self._last_words()
         number, limit = len(self._memory.deaths), watching.DEATHS
@@ -208,7 +228,7 @@ class Guard:
 
     def _last_words(self) -> str:
         words = self._supervisor.last_words()
-        return f"The last trouble in its log: {words}" if words else "Its log tells of no trouble."
+        return f"What its log says of it: {words}" if words else "Its log does not say why."
 
     def _find(self, name: str, subject: str, evidence: str) -> None:
         """One finding of a name: the later one knows more."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dca import fuse, pulse
-from dca.heartbeat import Beat
+from dca import fuse, pulse, waiting
+from dca.heartbeat import Beat, Hurdle
 from dca.incidents import utc
 from dca.maintenance import Maintenance
 from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, plain
@@ -81,12 +81,13 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """`books` is None when the database did not answer; `database_trouble` has its words then. `disks` is
-    None when they could not be asked."""
+    """`books` is None when the database did not answer; `database_trouble` has its words then, or `refusal`
+    why it must not be used as it is. `disks` is None when they could not be asked."""
 
     now: datetime
     books: Books | None
     database_trouble: str | None = None
+    refusal: str | None = None
     beat: Beat | None = None
     maintenance: Maintenance | None = None
     disks: Sequence[Disk] | None = None
@@ -101,13 +102,14 @@ def findings(look: Look) -> list[Finding]:
         found += _mail(look.books, look.now)
         if look.maintenance is None:
             found += _overdue(look.books, look.now)
-    if look.beat is not None and _beat_speaks(look):
+    speaks = _beat_speaks(look)
+    if look.beat is not None and speaks:
         found += pulse.findings(
             look.beat,
             look.now,
-            database_answers=look.books is not None,
             has_cycles=look.books is None or bool(look.books.cycles),
         )
+    found += waiting.findings(look.beat if speaks else None, look.refusal)
     if look.disks is not None:
         found += _disks(look.disks)
     return found
@@ -121,7 +123,7 @@ def judged(look: Look) -> tuple[str, ...]:
         if look.maintenance is None:
             names.append("caretaker overdue")
     if look.beat is not None and _beat_speaks(look):
-        names += pulse.judged(look.beat)
+        names += [*pulse.judged(look.beat), waiting.START_REFUSED]
     if look.disks is not None:
         names.append("disk full")
     return tuple(names)
@@ -231,22 +233,26 @@ def _order(order: Order) -> str:
 
 def _database(look: Look) -> Iterator[Finding]:
     beat = look.beat
-    if look.books is None:
+    if look.books is None and look.refusal is None:
         lines = [
             f"The database does not answer: {look.database_trouble or 'no reason given'}.",
             "The bot places no order without its database. Open orders stay open at the exchange, and are",
             "settled when the database is back. Nothing is restarted for this.",
             "To do: see whether the server runs, and ./bot doctor",
         ]
-    elif beat is not None and _beat_speaks(look) and DATABASE_TROUBLES & {*beat.troubles}:
+    elif beat is not None and _beat_speaks(look) and _is_database(beat):
         lines = [
-            f"main_app cannot use the database (in its heartbeat: {', '.join(beat.troubles)}),",
-            "while this look could. main_app keeps trying.",
+            f"main_app cannot use the database ({beat.waiting_why or ', '.join(beat.troubles)}),",
+            "while this look could. main_app keeps trying, and reads .env anew meanwhile.",
             "To do: ./bot doctor, and grep WARN logs/main_app.log",
         ]
     else:
         return
     yield _health_finding("database down", "The database does not answer", lines)
+
+
+def _is_database(beat: Beat) -> bool:
+    return beat.waiting_for == Hurdle.DATABASE or bool(DATABASE_TROUBLES & {*beat.troubles})
 
 
 def is_turned_by_the_bot(control: Control) -> bool:

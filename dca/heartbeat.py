@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from dca.ports import Clock
+
+
+class Hurdle(StrEnum):
+    """What keeps main_app from trading since its start."""
+
+    DATABASE = "database"
+    EXCHANGE = "exchange"
+    KEYS = "keys"
+    SCHEMA = "schema"
+    OTHER = "other"
 
 
 class Heartbeat:
@@ -19,9 +30,15 @@ class Heartbeat:
         self._path = path
         self._clock = clock
         self._started_at: datetime = clock.now()
+        self._content: dict[str, object] = {}
+
+    def last(self, why: str) -> None:
+        """Say that the process ends because it was asked to: what is found down then has not died."""
+        self.beat({**self._content, "asked_to_stop": why})
 
     def beat(self, content: dict[str, object]) -> None:
         """Say that the loop goes round."""
+        self._content = content
         beat = {
             "pid": os.getpid(),
             "started_at": self._started_at.isoformat(timespec="milliseconds"),
@@ -55,6 +72,8 @@ class Beat:
     not work, as the log named it when it began. `quote_lag_seconds`: received less quote time, of the newest;
     `clock_ahead_seconds`: of ours before the exchange's, when they were compared last; `pairs`: whose quotes
     are asked for. `not_traded`: pairs whose row or exchange keeps them from being traded, and why.
+    `waiting_for`: what keeps it from trading since its start (one of Hurdle), and `waiting_why` in words.
+    `asked_to_stop`: it ended, or is about to, in good order, because of this.
     """
 
     pid: int
@@ -73,6 +92,9 @@ class Beat:
     pairs: int | None = None
     delays: tuple[Delay, ...] = ()
     not_traded: Mapping[str, str] = field(default_factory=dict)
+    waiting_for: str | None = None
+    waiting_why: str = ""
+    asked_to_stop: str | None = None
 
 
 def read(path: Path) -> Beat | None:
@@ -97,12 +119,15 @@ def _beat(raw: dict[str, Any]) -> Beat:
         last_quote_at=_time(quotes.get("last_quote_at")),
         orders_connected=bool(orders.get("connected")),
         last_order_update_at=_time(orders.get("last_order_update_at")),
-        troubles=tuple(str(name) for name in raw.get("troubles") or raw.get("waiting") or ()),
+        troubles=tuple(str(name) for name in raw.get("troubles") or ()),
         quote_lag_seconds=_number(raw.get("quote_lag_seconds")),
         clock_ahead_seconds=_number(raw.get("clock_ahead_seconds")),
         pairs=raw.get("pairs"),
         not_traded={str(symbol): str(why) for symbol, why in (raw.get("not_traded") or {}).items()},
         delays=tuple(_delay(each) for each in raw.get("delays") or ()),
+        waiting_for=raw.get("waiting_for"),
+        waiting_why=str(raw.get("waiting_why") or ""),
+        asked_to_stop=raw.get("asked_to_stop"),
     )
 
 

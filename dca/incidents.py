@@ -4,7 +4,7 @@ One mail when an incident begins, reminders, one when it is over. An incident th
 same one, and its further mails keep a distance that grows with their number (F67).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -61,8 +61,14 @@ class Changes:
     """Those of `changed` that were open until now."""
 
 
-ECHOES = {"kill switch": "main app left down"}
-"""What the watchdog does about a main_app that it leaves down is told with that, in one mail."""
+NOTHING_WORKS = ("database down", "exchange down", "keys refused", "start refused")
+ECHOES = {
+    "kill switch": ("main app left down",),
+    "exchange down": ("keys refused",),
+    "caretaker overdue": NOTHING_WORKS,
+}
+"""What only follows from something else is told with that, in one mail: what the watchdog does about a
+main_app that it leaves down; runs that fail for the same reason. By name, or its first words."""
 
 
 def without_echoes(findings: Sequence[Finding], known: Sequence[Known]) -> list[Finding]:
@@ -70,10 +76,14 @@ def without_echoes(findings: Sequence[Finding], known: Sequence[Known]) -> list[
     open_before = {each.incident.name for each in known if each.incident.ended_at is None}
     names = open_before | {finding.name for finding in findings}
     return [
-        finding
-        for finding in findings
-        if finding.name in open_before or ECHOES.get(finding.name) not in names
+        finding for finding in findings if finding.name in open_before or not _echoes(finding.name, names)
     ]
+
+
+def _echoes(name: str, names: Collection[str]) -> bool:
+    return any(
+        is_judged(name, [echo]) and any(each in names for each in causes) for echo, causes in ECHOES.items()
+    )
 
 
 def is_judged(name: str, judged: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from dca.heartbeat import Beat, Delay
+from dca.heartbeat import Beat, Delay, Hurdle
 from dca.incidents import utc
 from dca.records import Finding, IncidentKind
 
@@ -27,10 +27,9 @@ CONNECTED_NAMES = ("quote stream silent", "order stream silent", "pairs without 
 """Those that a start is given time for."""
 
 
-def findings(beat: Beat, now: datetime, *, database_answers: bool, has_cycles: bool) -> list[Finding]:
+def findings(beat: Beat, now: datetime, *, has_cycles: bool) -> list[Finding]:
     """Everything that is wrong, as far as the heartbeat shows it. Quotes are asked for where a cycle is."""
-    found = [*_delays(beat), *_not_traded(beat), *_timing(beat)]
-    found += _exchange(beat, database_answers=database_answers)
+    found = [*_delays(beat), *_not_traded(beat), *_timing(beat), *_exchange(beat)]
     if START_TROUBLE not in beat.troubles and now - beat.started_at >= RECONNECT_LIMIT:
         if has_cycles and beat.pairs != 0:
             found += _quotes(beat, now)
@@ -144,13 +143,12 @@ def _timing(beat: Beat) -> Iterator[Finding]:
         yield _finding(IncidentKind.HEALTH, "quotes late", "Quotes come late", lines)
 
 
-def _exchange(beat: Beat, *, database_answers: bool) -> Iterator[Finding]:
-    waits = START_TROUBLE in beat.troubles and database_answers
-    if not waits and not EXCHANGE_TROUBLES & {*beat.troubles}:
+def _exchange(beat: Beat) -> Iterator[Finding]:
+    if beat.waiting_for != Hurdle.EXCHANGE and not EXCHANGE_TROUBLES & {*beat.troubles}:
         return
     settled = "never yet" if beat.last_settle_at is None else f"at {utc(beat.last_settle_at)}"
     lines = [
-        f"main_app gets no good answer from Alpaca (in its heartbeat: {', '.join(beat.troubles)}).",
+        f"main_app gets no good answer from Alpaca ({beat.waiting_why or ', '.join(beat.troubles)}).",
         f"Orders were last settled {settled}.",
         "It asks again by itself, with pauses. Nothing is restarted for this, and nothing is taken for a no.",
         "To do: at https://status.alpaca.markets see whether it is Alpaca; else ./bot doctor",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dca import digest, health, heartbeat, incidents, maintenance, notebook, postman
 from dca.digest import Day
-from dca.errors import DatabaseUnavailable, LostRace
+from dca.errors import DatabaseUnavailable, LostRace, StartRefused
 from dca.health import Books, Disk, Look
 from dca.incidents import OVER, Changes, Draft, Known
 from dca.letters import DEADLINE_SECONDS, HOUR, plan
@@ -95,7 +95,7 @@ class _Review:
             try:
                 outcome = store.transaction(lambda tx: self._note(tx, before))
             except DatabaseUnavailable as error:
-                self._without_database(before, str(error))
+                self._without_database(before, str(error), _refusal(store))
                 return
             except LostRace as error:
                 warn("review", "another installation reviews this database too", why=str(error))
@@ -134,12 +134,13 @@ class _Review:
             needs_somebody=_needs_somebody(known, tx.control()),
         )
 
-    def _look(self, books: Books | None, trouble: str | None) -> Look:
+    def _look(self, books: Books | None, trouble: str | None, refusal: str | None = None) -> Look:
         state_dir = self._settings.state_dir
         return Look(
             now=self._now,
             books=books,
             database_trouble=trouble,
+            refusal=refusal,
             beat=heartbeat.read(state_dir / "main_app.heartbeat.json"),
             maintenance=maintenance.current(state_dir, self._now),
             disks=disks(self._settings.log_dir, state_dir),
@@ -191,9 +192,9 @@ class _Review:
 
     # ---- without it --------------------------------------------------------------------------------------
 
-    def _without_database(self, before: Notebook, trouble: str) -> None:
+    def _without_database(self, before: Notebook, trouble: str, refusal: str | None) -> None:
         """Mails cannot wait anywhere: what is not sent now is not told, and so is due again at the next."""
-        changes = self._decide(before.known, self._look(None, trouble))
+        changes = self._decide(before.known, self._look(None, trouble, refusal))
         _tell(changes)
         can_remember = notebook.write(self._path, replace(before, is_ahead=True))
         may_send = can_remember or notebook.may_speak_unwritten(self._path, self._now)
@@ -221,6 +222,17 @@ def _needs_somebody(known: Sequence[Known], control: Control) -> bool:
 
 
 # ---- gathering ---------------------------------------------------------------------------------------------
+
+
+def _refusal(store: Store) -> str | None:
+    """Whether the database that was no use answers, and is of another version: then this is why."""
+    try:
+        store.check_schema()
+    except StartRefused as error:
+        return str(error)
+    except DatabaseUnavailable:
+        return None
+    return None
 
 
 def read_books(tx: Transaction, now: datetime, *, is_mail: bool) -> Books:

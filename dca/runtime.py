@@ -25,6 +25,8 @@ from dca.logs import LineFormatter, fact
 from dca.settings import Settings
 
 DONE, FAILED, BAD_SETTINGS = 0, 1, 2
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What asks a script to end: kill, Ctrl-C, a terminal that is closed."""
 _SHORTEST_SECRET = 8
 """Characters; a shorter one might be a part of any word."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -32,18 +34,37 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(slots=True)
 class Context:
-    """What a running script knows of its own life."""
+    """What a running script knows of its own life.
+
+    `asked_to_stop`: why it ends in good order. `note_end` writes that down for the watchdog.
+    """
 
     name: str
     settings: Settings
     stopping: threading.Event = field(default_factory=threading.Event)
     failed: bool = False
+    asked_to_stop: str | None = None
+    begins_anew: bool = False
+    note_end: Callable[[str], None] = lambda _: None
 
     def stop(self, why: str) -> None:
         """End the script in good order."""
-        if not self.stopping.is_set():
+        self.begins_anew = False
+        if self.asked_to_stop is None:
+            self.asked_to_stop = why
             fact("stop", "stopping", why=why)
             self.stopping.set()
+
+    def begin_anew(self, why: str) -> None:
+        """End the script in good order and run it again, as the same process, which keeps the lock."""
+        if not self.stopping.is_set():
+            fact("stop", "begins anew", why=why)
+            self.begins_anew = True
+            self.stopping.set()
+
+    def hidden(self, text: str) -> str:
+        """The text without any of the secrets."""
+        return _hidden(text, self.settings.secrets)
 
 
 def run(name: str, work: Callable[[Context], None], *, seconds: float | None = None) -> int:
@@ -66,14 +87,24 @@ def run(name: str, work: Callable[[Context], None], *, seconds: float | None = N
     except OSError as error:
         print(f"{name}: {error}: check LOG_DIR and STATE_DIR and their rights", file=sys.stderr)
         return BAD_SETTINGS
-    lock = _lock(settings.state_dir / f"{name}.lock")
+    try:
+        lock = _lock(settings.state_dir / f"{name}.lock")
+    except OSError as error:
+        print(f"{name}: {error}: check STATE_DIR and its rights", file=sys.stderr)
+        return BAD_SETTINGS
     if lock is None:
         print(f"{name}: already running ({_holder(settings.state_dir / f'{name}.lock')}), nothing to do")
         return DONE
     with lock:
         if seconds is not None:
             _end_after(name, seconds)
-        return _guarded(Context(name=name, settings=settings), work)
+        context = Context(name=name, settings=settings)
+        code = _guarded(context, work)
+        if context.begins_anew and code == DONE:
+            os.set_inheritable(lock.fileno(), True)
+            logging.shutdown()
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        return code
 
 
 def leave(code: int) -> NoReturn:
@@ -128,13 +159,17 @@ class _Guarded(LineFormatter):
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__()
-        self._secrets = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for secret in self._secrets:
+        return _CONTROL.sub("?", _hidden(super().format(record), self._secrets))
+
+
+def _hidden(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-        return _CONTROL.sub("?", text)
+    return text
 
 
 def _log_to(path: Path, secrets: tuple[str, ...]) -> None:
@@ -154,8 +189,12 @@ def _log_to(path: Path, secrets: tuple[str, ...]) -> None:
 
 
 def _lock(path: Path) -> IO[str] | None:
-    """Hold the script's lock for as long as the process lives; None if another one does."""
-    file = path.open("a+", encoding="utf-8")
+    """Hold the script's lock for as long as the process lives; None if another one does.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    file = _kept(path) or path.open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -167,21 +206,37 @@ def _lock(path: Path) -> IO[str] | None:
     return file
 
 
+def _kept(path: Path) -> IO[str] | None:
+    """The lock's file, if this very process has it open since before it began anew."""
+    with suppress(OSError):
+        lock = path.stat()
+        for number in sorted(int(each.name) for each in Path("/proc/self/fd").iterdir()):
+            with suppress(OSError):
+                if os.get_inheritable(number) and os.path.samestat(os.fstat(number), lock):
+                    os.set_inheritable(number, False)
+                    return os.fdopen(number, "a+", encoding="utf-8")
+    return None
+
+
 def _holder(path: Path) -> str:
     pid = path.read_text(encoding="utf-8").strip()
     return f"pid {pid}" if pid else "pid not known"
 
 
 def _handle_signals(context: Context) -> None:
-    """The first SIGTERM or Ctrl-C finishes what is in hand, a second one leaves at once."""
+    """The first SIGTERM or Ctrl-C finishes what is in hand, a second one leaves at once. A terminal that is
+    closed counts too, unless nohup said otherwise."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if context.stopping.is_set():
+        if context.stopping.is_set() and not context.begins_anew:
+            if context.asked_to_stop is not None:
+                context.note_end(context.asked_to_stop)
             os._exit(128 + number)
         context.stop(signal.Signals(number).name)
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+    for each in STOP_SIGNALS:
+        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, handle)
 
 
 def _end_with_any_thread(context: Context) -> None:

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from dca import timing
-from dca.errors import RequestRefused, StartRefused
+from dca.errors import KeysRefused, RequestRefused, StartRefused
 from dca.model import Account, Control, TradingRules
 from dca.ports import Broker, Clock, MainBroker, Store
 from dca.settings import ExchangeSettings, Venue
@@ -32,7 +32,7 @@ def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
     """The account behind the keys.
 
     Raises:
-        StartRefused: the keys are not accepted.
+        KeysRefused: the keys are not accepted.
         ExchangeUnavailable: no answer; try again.
     """
     try:
@@ -40,7 +40,7 @@ def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
     except RequestRefused as error:
         if error.status not in {401, 403}:
             raise
-        raise StartRefused(
+        raise KeysRefused(
             f"{settings.trading_url} does not accept the keys ({error.status}): check APCA_API_KEY_ID and "
             "APCA_API_SECRET_KEY; paper and live accounts have keys of their own"
         ) from error

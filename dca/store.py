@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import mysql.connector
 from mysql.connector import errorcode
 
-from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OurBug, StartRefused
+from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OtherSchema, OurBug
 from dca.ledger import unknown_word
 from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
@@ -37,6 +37,11 @@ _SCRIPT_SECONDS = 4 * 3600
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
+_REMEDIES = {
+    1044: ": check DB_NAME in .env, and what its user may do there",
+    1045: ": check DB_USER and DB_PASSWORD in .env",
+    1049: ": check DB_NAME in .env (./bot install makes it)",
+}
 _NO_CONTROL = (
     "the row of dca_control is gone: put it back from a backup, or INSERT INTO dca_control (id, install_id)"
     " VALUES (1, '...') with the eight letters that follow dca- in the newest client_order_id of dca_orders"
@@ -277,7 +282,7 @@ class Store:
         if isinstance(error, mysql.connector.IntegrityError | mysql.connector.DataError):
             raise OurBug(f"database: {error}") from error
         # No right, no table, read only, disk full: nothing is known and nothing was changed (F76, F83).
-        raise DatabaseUnavailable(f"database: {error.msg}") from error
+        raise DatabaseUnavailable(f"database: {error.msg}{_REMEDIES.get(code, '')}") from error
 
     def _connected(self) -> Any:
         if self._connection is None:
@@ -321,18 +326,18 @@ class Store:
         """Make sure that the database is there and as this code needs it.
 
         Raises:
-            StartRefused: with what to do.
+            OtherSchema: with what to do.
             DatabaseUnavailable: if it does not answer.
         """
         version = self.schema_version()
         if version < SCHEMA_VERSION:
             have = "no tables of ours" if version == 0 else f"schema version {version}"
-            raise StartRefused(
+            raise OtherSchema(
                 f"the database {self._settings.name} has {have}, this program needs {SCHEMA_VERSION}: "
                 "run ./bot migrate (an empty database also takes sql/schema.sql)"
             )
         if version > SCHEMA_VERSION:
-            raise StartRefused(
+            raise OtherSchema(
                 f"the database {self._settings.name} has schema version {version}, newer than this "
                 f"program's {SCHEMA_VERSION}: update the program"
             )

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dca import heartbeat, maintenance
+from dca import heartbeat, last_words, maintenance
 from dca.errors import StartRefused
 from dca.heartbeat import Beat
 from dca.ports import Clock
+from dca.runtime import STOP_SIGNALS
 from dca.settings import ROOT, Settings
 from dca.watching import Look, Memory
 
 POLL_SECONDS = 0.1
-_TAIL_BYTES = 64_000
 _TRIES = 3
 
 
@@ -54,7 +54,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """What became of a start. `exit_code`: it ended at once; `last_words` are then its own.
+    """What became of a start. `exit_code`: it ended at once; `last_words` are then its own, and
+    `asked_to_stop` is what it ended for, if that was no trouble of its own.
 
     `by_us` False: another one was running, or was faster.
     """
@@ -63,6 +64,7 @@ class Started:
     by_us: bool = True
     exit_code: int | None = None
     last_words: str = ""
+    asked_to_stop: str | None = None
 
 
 class Supervisor:
@@ -100,11 +102,10 @@ class Supervisor:
             now=self._clock.now(),
         )
 
-    def last_words(self, since_bytes: int = 0) -> str:
-        """The last line of main_app's log that tells of trouble; "" if there is none."""
-        lines = _tail(self._log, since_bytes)
-        troubles = [line for line in lines if _level(line) in {"WARNING", "ERROR", "CRITICAL"}]
-        return troubles[-1].strip() if troubles else ""
+    def last_words(self) -> str:
+        """The line of main_app's log that explains why the one that held the lock last ended; "" if none
+        does. The lock's file is written when it is taken."""
+        return last_words.since(self._log, _modified(self._lock))
 
     def _holder(self) -> int | None:
         """Who holds the lock, if it is held. On a full disk it could not be written there (F68)."""
@@ -193,17 +194,30 @@ class Supervisor:
         for _ in range(_TRIES):
             if is_locked(self._lock):
                 return Started(pid=self._holder(), by_us=False)
-            already = self._bytes_of_log()
+            already = last_words.bytes_of(self._log)
             child = self._spawn()
             self._wait_for(child)
             if child.returncode is None:
                 return Started(pid=child.pid)
-            words = self.last_words(already) or _last_line(self._log, already)
-            result = Started(pid=child.pid, exit_code=child.returncode, last_words=words)
-            if child.returncode != 0:
+            result = Started(
+                pid=child.pid,
+                exit_code=child.returncode,
+                last_words=last_words.since_bytes(self._log, already),
+                asked_to_stop=self._asked(child.pid, child.returncode),
+            )
+            if child.returncode != 0 or result.asked_to_stop is not None:
                 break
             # 0: another one was faster, or somebody was just looking at the lock. So look again.
         return result
+
+    def _asked(self, pid: int, exit_code: int) -> str | None:
+        """Why a child ended that had no trouble of its own: by what it noted, or by the signal that ended it
+        before it could."""
+        beat = self._beat()
+        if beat is not None and beat.pid == pid and beat.asked_to_stop is not None:
+            return beat.asked_to_stop
+        number = -exit_code if exit_code < 0 else exit_code - 128
+        return signal.Signals(number).name if number in STOP_SIGNALS else None
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         """With nothing of ours: not our input, no pipe that could fill (F47), a session of its own."""
@@ -242,12 +256,6 @@ class Supervisor:
             if beat is not None and beat.pid == child.pid and self._holder() == child.pid:
                 return
             time.sleep(POLL_SECONDS)
-
-    def _bytes_of_log(self) -> int:
-        try:
-            return self._log.stat().st_size
-        except OSError:
-            return 0
 
     # ---- remembering -------------------------------------------------------------------------------------
 
@@ -357,26 +365,3 @@ def _modified(path: Path) -> datetime | None:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError:
         return None
-
-
-def _tail(path: Path, since_bytes: int = 0) -> list[str]:
-    """The file's last lines, of what was written after its first `since_bytes`."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size < since_bytes:  # rotated meanwhile
-                since_bytes = 0
-            file.seek(max(since_bytes, size - _TAIL_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-
-
-def _level(line: str) -> str:
-    """The level of a line of our log; "" of others."""
-    return "".join(line.split(maxsplit=2)[1:2])
-
-
-def _last_line(path: Path, since_bytes: int) -> str:
-    lines = [line.strip() for line in _tail(path, since_bytes) if line.strip()]
-    return lines[-1] if lines else ""

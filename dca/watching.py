@@ -35,6 +35,13 @@ class Look:
     maintenance: Maintenance | None = None
     can_write: bool = True
 
+    @property
+    def asked_to_stop(self) -> str | None:
+        """Why the one that held the lock last ended in good order; None if it did not."""
+        if self.is_held or self.beat is None or self.beat.pid != self.holder:
+            return None
+        return self.beat.asked_to_stop
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
@@ -89,14 +96,21 @@ def hung(look: Look) -> str | None:
 def observed(memory: Memory, look: Look) -> Memory:
     """The memory after a look: it notices a death, and when there were too many.
 
-    Whoever starts main_app by hand after it was left down has taken care of it.
+    Whoever starts main_app by hand after it was left down has taken care of it. One that was asked to stop
+    has not died: a signal that somebody sends again and again is no crash.
     """
     memory = _recent(memory, look.now)
     if look.is_held:
         return replace(memory, was_running=True, left_down_at=None)
-    if look.maintenance is not None:
+    if look.maintenance is not None or look.asked_to_stop is not None:
         return replace(memory, was_running=False)
     return died(memory, look.now) if memory.was_running else memory
+
+
+def was_ended(memory: Memory, look: Look) -> str | None:
+    """What ended main_app in good order, if it ran when `memory` was kept and nobody announced it with
+    ./bot stop."""
+    return look.asked_to_stop if memory.was_running and look.maintenance is None else None
 
 
 def died(memory: Memory, now: datetime) -> Memory:

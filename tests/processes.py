@@ -107,10 +107,13 @@ class BotProcess:
         self, folder: Path, exchange: ExchangeSettings, database: DatabaseSettings, **more: str
     ) -> None:
         self.folder = folder
+        self.root = ROOT
+        """Of the main_app that is started."""
+        self.more_environment: dict[str, str] = {}
         self.log = folder / "logs" / "main_app.log"
         self.heartbeat = folder / "state" / "main_app.heartbeat.json"
         self._env_file = folder / "env"
-        names = {
+        self.values = {
             "APCA_API_KEY_ID": exchange.key_id,
             "APCA_API_SECRET_KEY": exchange.secret_key,
             "APCA_API_BASE_URL": exchange.trading_url,
@@ -128,16 +131,21 @@ class BotProcess:
             **HURRIED,
             **more,
         }
-        self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in names.items()))
-        self._env_file.chmod(0o600)
         self.process: subprocess.Popen[bytes] | None = None
         self.prefix: list[str] = []
         """What each command line begins with."""
+        self.write()
+
+    def write(self, **changed: str) -> None:
+        """The .env file, with other values."""
+        self.values |= changed
+        self._env_file.write_text("".join(f"{name}='{value}'\n" for name, value in self.values.items()))
+        self._env_file.chmod(0o600)
 
     def start(self) -> None:
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.prefix, sys.executable, str(ROOT / "main_app.py")],
+                [*self.prefix, sys.executable, str(self.root / "main_app.py")],
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -147,20 +155,17 @@ class BotProcess:
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts to its end."""
-        return subprocess.run(
-            [*self.prefix, sys.executable, str(ROOT / script), *arguments],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=self.environment(),
-        )
+        return self._run([str(ROOT / script), *arguments], cwd="/")
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the interpreter in the project's folder, to its end."""
+        return self._run([*arguments], cwd=str(ROOT))
+
+    def _run(self, arguments: list[str], cwd: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*self.prefix, sys.executable, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
@@ -198,7 +203,7 @@ class BotProcess:
 
     def environment(self) -> dict[str, str]:
         """What its scripts are started with."""
-        return {**_clean_environment(), "DCA_ENV_FILE": str(self._env_file)}
+        return {**_clean_environment(), "DCA_ENV_FILE": str(self._env_file), **self.more_environment}
 
 
 def _clean_environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from dca import health
 from dca.health import MEGABYTE, Books, Disk, Look
-from dca.heartbeat import Beat
+from dca.heartbeat import Beat, Hurdle
 from dca.maintenance import Maintenance
 from dca.model import Control, Cycle, LockKind, Mode, OrderState
 from dca.records import Finding, IncidentKind, JobRun, Mail, Result
@@ -87,7 +87,7 @@ def test_where_all_is_well_nothing_is_found_and_all_is_judged() -> None:
         ),
         *("caretaker overdue", "exchange down", "quote stream silent", "order stream silent", "disk full"),
         *("pairs without quotes", "delayed", "clock wrong", "quotes late", "not settled", "not traded"),
-        "mail stuck",
+        *("mail stuck", "start refused"),
     }
 
 
@@ -262,10 +262,25 @@ def test_an_exchange_that_does_not_answer_main_app() -> None:
 
 
 def test_a_main_app_that_waits_at_its_start_while_the_database_answers() -> None:
-    waiting = beat(troubles=("start waiting",), quotes_connected=False, orders_connected=False)
-    assert names(health.findings(look(beat=waiting))) == ["exchange down"]
-    assert "quote stream silent" not in health.judged(look(beat=waiting))
+    silent = {"quotes_connected": False, "orders_connected": False, "waiting_why": "because of it"}
+    for hurdle, name in (
+        (Hurdle.EXCHANGE, "exchange down"),
+        (Hurdle.DATABASE, "database down"),
+        (Hurdle.KEYS, "keys refused"),
+        (Hurdle.SCHEMA, "start refused"),
+        (Hurdle.OTHER, "start refused"),
+    ):
+        waiting = beat(troubles=("start waiting",), waiting_for=hurdle, **silent)
+        found = only(health.findings(look(beat=waiting)), name)
+        assert "because of it" in found.evidence
+        assert "quote stream silent" not in health.judged(look(beat=waiting))
+    waiting = beat(troubles=("start waiting",), waiting_for=Hurdle.DATABASE, **silent)
     assert names(health.findings(look(beat=waiting, books=None))) == ["database down"]
+    stale = beat(waiting_for=Hurdle.KEYS, beat_at=NOW - 2 * MINUTE)
+    assert "start refused" not in health.judged(look(beat=stale))
+    assert health.findings(look(beat=stale)) == []
+    refused = look(books=None, database_trouble="database: no column", refusal="run ./bot migrate")
+    assert "run ./bot migrate" in only(health.findings(refused), "start refused").evidence
 
 
 def test_without_a_database_nothing_of_it_is_judged() -> None:

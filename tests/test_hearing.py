@@ -114,7 +114,7 @@ class Scene:
             quote_lag_seconds=self.desk.quote_lag_seconds,
             clock_ahead_seconds=None if reading is None else reading.ahead_seconds,
         )
-        found = findings(shown, self.clock.now(), database_answers=True, has_cycles=True)
+        found = findings(shown, self.clock.now(), has_cycles=True)
         return [each.name for each in found]
 
 

@@ -213,3 +213,6 @@ def test_buys_turned_off_by_the_watchdog_are_no_second_mail() -> None:
     assert names("kill switch") == ["kill switch"]
     book.look(6, "kill switch", judged=("kill switch",))
     assert names("kill switch", "main app left down") == ["kill switch", "main app left down"]
+    assert names("caretaker overdue order_manager", "exchange down", "keys refused") == ["keys refused"]
+    assert names("caretaker overdue order_manager", "start refused") == ["start refused"]
+    assert names("caretaker overdue order_manager") == ["caretaker overdue order_manager"]

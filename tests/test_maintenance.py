@@ -133,8 +133,13 @@ def test_what_does_not_start_says_why(
     write_memory(state, Memory(left_down_at=datetime.now(UTC)))
     done = types(bot, "start", "--yes")
     assert done.returncode == 1
-    assert read_memory(state) == Memory(), "the watchdog tries again"
-    assert "exit code 1" in done.stdout and "does not accept the keys" in " ".join(done.stdout.split())
+    try:
+        assert read_memory(state).left_down_at is None
+        said = " ".join(done.stdout.split())
+        assert "It waits" in said and "does not accept the keys" in said
+    finally:
+        assert types(bot, "stop", "--yes").returncode == 0
+    assert not runs(bot)
 
 
 def test_the_database_may_be_what_the_maintenance_is_about(

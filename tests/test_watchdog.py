@@ -1,20 +1,17 @@
 """The watchdog with real processes: main_app killed, stopped, slow to end, dying again and again."""
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
-from dca import settings
+from dca import watching
 from dca.clock import SystemClock
 from dca.guard import MAIN_APP, Guard
 from dca.job import Job
@@ -23,24 +20,11 @@ from dca.records import Result
 from dca.runtime import Context
 from dca.settings import DatabaseSettings, Settings
 from dca.store import Store
-from dca.supervisor import Patience, Supervisor, is_locked, read_memory, write_memory
+from dca.supervisor import is_locked, read_memory, write_memory
 from dca.watching import Memory, Verdict
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.test_jobs import RESULT
-
-SHORT = Patience(terminate=0.5, kill=10, start=10)
-
-STAND_IN = f"""
-import signal, sys, time
-sys.path.insert(0, {str(ROOT)!r})
-from pathlib import Path
-from dca import runtime, settings
-lock = runtime._lock(settings.load().state_dir / "main_app.lock")
-if lock is None:
-    print("already running")
-    sys.exit(0)
-"""
-"""Holds main_app's lock, as main_app does."""
+from tests.watched import SHORT, Installation, names
 
 
 @pytest.fixture
@@ -48,58 +32,6 @@ def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
     exchange = ExchangeProcess(tmp_path / "exchange.log")
     yield exchange
     exchange.stop()
-
-
-class Installation:
-    """An .env file, and the watchdog that looks after it: in this process, or as cron runs it."""
-
-    def __init__(self, bot: BotProcess, patch: pytest.MonkeyPatch) -> None:
-        self.bot = bot
-        env_file = bot.environment()["DCA_ENV_FILE"]
-        values = {name: value or "" for name, value in dotenv_values(env_file).items()}
-        for name in values:
-            patch.delenv(name, raising=False)
-        patch.setenv("DCA_ENV_FILE", env_file)
-        self.settings: Settings = settings.parse(values, env_file_mode=0o600)
-        self.state = self.settings.state_dir
-        self.lock = self.state / "main_app.lock"
-        self.state.mkdir(exist_ok=True)
-        self._supervisors: list[Supervisor] = []
-
-    def supervisor(self, script: Path = ROOT / "main_app.py", patience: Patience = SHORT) -> Supervisor:
-        made = Supervisor(self.settings, SystemClock(), script=script, patience=patience)
-        self._supervisors.append(made)
-        return made
-
-    def stand_in(self, text: str) -> Path:
-        script = self.bot.folder / "stand_in.py"
-        script.write_text(STAND_IN + text)
-        return script
-
-    def guard(self, supervisor: Supervisor, *, confirm: float = 0.0, dry_run: bool = False) -> Guard:
-        """A run of the watchdog in this process."""
-        context = Context(name="watchdog", settings=self.settings)
-        with Store(self.settings.database) as store:
-            job = Job(context=context, store=store, clock=SystemClock(), dry_run=dry_run)
-            guard = Guard(job, supervisor, confirm_seconds=confirm)
-            guard.watch()
-        return guard
-
-    def holder(self) -> int | None:
-        return int(self.lock.read_text()) if is_locked(self.lock) else None
-
-    def make_heartbeat_old(self, seconds: float) -> None:
-        beat = self.bot.beat()
-        beat["beat_at"] = (datetime.fromisoformat(beat["beat_at"]) - timedelta(seconds=seconds)).isoformat()
-        self.bot.heartbeat.write_text(json.dumps(beat))
-
-    def close(self) -> None:
-        ended = self.supervisor(patience=Patience(terminate=0, kill=10)).end()
-        assert ended.why_not is None
-        for supervisor in self._supervisors:
-            for child in supervisor.children:
-                child.kill()
-                child.wait(10)
 
 
 @pytest.fixture
@@ -116,10 +48,6 @@ def here(
     yield installation
     installation.close()
     bot.stop()
-
-
-def names(guard: Guard) -> list[str]:
-    return [finding.name for finding in guard.findings]
 
 
 def incidents(store: Store) -> list[str]:
@@ -305,11 +233,13 @@ def test_what_the_operator_halted_stays_halted(here: Installation, store: Store)
 
 
 def test_settings_that_main_app_cannot_use_are_a_finding(here: Installation) -> None:
-    guard = here.guard(
-        here.supervisor(here.stand_in("print('  - DB_PORT is many', flush=True)\nsys.exit(2)"))
-    )
-    assert names(guard) == ["settings"]
-    assert "DB_PORT is many" in guard.findings[0].evidence
+    supervisor = here.supervisor(here.stand_in("print('  - DB_PORT is many', flush=True)\nsys.exit(2)"))
+    for number in range(1, watching.DEATHS + 2):
+        guard = here.guard(supervisor)
+        assert names(guard) == ["settings"]
+        assert "DB_PORT is many" in guard.findings[0].evidence
+        assert len(supervisor.children) == number, "it is tried again, however long it takes"
+    assert read_memory(here.state).deaths == ()
 
 
 def test_keys_that_the_exchange_refuses_are_a_finding(here: Installation, exchange: ExchangeProcess) -> None:
@@ -360,5 +290,5 @@ def test_what_runs_is_not_started_again(here: Installation) -> None:
     eventually(here.holder)
     second = here.supervisor(script, quick).start()
     assert (second.pid, second.by_us) == (first.pid, False)
-    decision = here.guard(here.supervisor(script, quick))._decide()
+    _, decision = here.guard(here.supervisor(script, quick))._decide()
     assert decision.verdict is Verdict.NOTHING

@@ -125,6 +125,20 @@ def test_deaths_from_the_future_do_not_count() -> None:
     assert verdict(DOWN, memory) is Verdict.START
 
 
+def test_one_that_was_asked_to_stop_has_not_died() -> None:
+    ended = replace(DOWN, beat=replace(beat(1), asked_to_stop="SIGTERM"))
+    memory = Memory(deaths=(ago(5),), was_running=True)
+    assert watching.observed(memory, ended) == Memory(deaths=(ago(5),))
+    assert verdict(ended, memory) is Verdict.START
+    assert watching.was_ended(memory, ended) == "SIGTERM"
+    assert watching.was_ended(Memory(), ended) is None, "it is told once"
+    assert watching.was_ended(memory, replace(ended, maintenance=AT_WORK)) is None
+    # a later one held the lock since, and died without a word
+    later = replace(ended, holder=PID + 1)
+    assert watching.observed(memory, later).deaths == (ago(5), NOW)
+    assert watching.was_ended(memory, replace(ended, is_held=True)) is None
+
+
 def test_a_start_is_remembered() -> None:
     memory = watching.started(Memory(deaths=(ago(5),)), NOW)
     assert memory == Memory(deaths=(ago(5),), was_running=True, last_start_at=NOW)

@@ -92,6 +92,8 @@ def _liveness(look: Look, beat: Beat | None) -> tuple[bool, str]:
         return False, "main_app is not running"
     if beat is None:
         return False, "main_app is running but has not beaten yet"
+    if beat.waiting_for is not None:
+        return False, f"main_app waits since its start: {beat.waiting_why}"
     age, limit = look.now - beat.beat_at, BEAT_LIMIT
     words = f"main_app's last beat is {layout.span(age)} old, the limit {layout.span(limit)}"
     return age <= limit, words

@@ -227,7 +227,7 @@ def _migrate(store: Store, state_dir: Path) -> str | None:
     if version >= SCHEMA_VERSION:
         store.check_schema()
         return None
-    if _is_running(state_dir):
+    if migrate.is_main_app_in_the_way(state_dir):
         raise StartRefused("the tables need a newer form and main_app is running: ./bot stop, then again")
     return f"applied {', '.join(migrate.apply(store))}"
 

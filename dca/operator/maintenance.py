@@ -150,6 +150,10 @@ def _after_start(tools: Tools, supervisor: Supervisor, started: Started) -> int:
     supervisor.remember(Memory(was_running=True, last_start_at=tools.clock.now()))
     _note(tools, f"main_app was started: pid {started.pid}" if started.by_us else "main_app was running")
     _say(tools, f"main_app runs (pid {started.pid}): tail -f {tools.settings.log_dir / 'main_app.log'}")
+    beat = supervisor.look().beat
+    if beat is not None and beat.pid == started.pid and beat.waiting_for is not None:
+        _say(tools, f"It waits, and trades as soon as this is put right: {beat.waiting_why}.")
+        return 1
     _say_mode(tools)
     return 0
 

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import dca.settings
+from dca import heartbeat
 from dca.errors import DatabaseUnavailable, SettingsProblem
+from dca.heartbeat import Hurdle
 from dca.operator import layout
 from dca.store import Store
 from dca.supervisor import is_locked
@@ -62,11 +64,19 @@ def apply(store: Store) -> list[str]:
     return [file.stem for file in missing]
 
 
+def is_main_app_in_the_way(state_dir: Path) -> bool:
+    """Whether main_app runs. One that waits for just this holds no table, and goes on by itself after it."""
+    if not is_locked(state_dir / "main_app.lock"):
+        return False
+    beat = heartbeat.read(state_dir / "main_app.heartbeat.json")
+    return beat is None or beat.waiting_for != Hurdle.SCHEMA
+
+
 def main() -> int:
     argparse.ArgumentParser(prog="bot migrate", description=__doc__).parse_args()
     try:
         settings = dca.settings.load()
-        if is_locked(settings.state_dir / "main_app.lock"):
+        if is_main_app_in_the_way(settings.state_dir):
             print("migrate: main_app is running: ./bot stop first", file=sys.stderr)
             return 1
         with Store(settings.database) as store:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dca import health, pulse
+from dca import health, pulse, waiting
 from dca.health import BEAT_LIMIT, PERIODS, overdue_after
 from dca.incidents import LONGEST_NAME
 from dca.operator.overview import Books, Overview
@@ -99,7 +99,10 @@ def about_main_app(look: Overview) -> list[str]:
     beat, process = look.beat, _about_process(look)
     if process or beat is None:
         return process
-    found = pulse.findings(beat, look.now, database_answers=True, has_cycles=bool(look.books.cycles))
+    found = [
+        *pulse.findings(beat, look.now, has_cycles=bool(look.books.cycles)),
+        *waiting.findings(beat, None),
+    ]
     return [each.brief or each.subject for each in found]
 
 

@@ -151,7 +151,9 @@ def _about_main_app(look: Overview) -> Text:
         f"beat {_ago(beat.beat_at, look.now)}",
         f"settled {_ago(beat.last_settle_at, look.now)}",
     ]
-    if beat.troubles:
+    if beat.waiting_for is not None:
+        words[2:] = [f"waits: {beat.waiting_why}"]
+    elif beat.troubles:
         words.append("does not work: " + ", ".join(beat.troubles))
     late = look.now - beat.beat_at > BEAT_LIMIT
     return Text(", ".join(words), style="red" if late else "yellow" if beat.troubles else "")

@@ -15,7 +15,7 @@ from dca.settings import DatabaseSettings
 from dca.store import Store
 from dca.supervisor import is_locked
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
-from tests.test_watchdog import Installation
+from tests.watched import Installation
 
 
 @contextmanager
