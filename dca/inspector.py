@@ -24,7 +24,7 @@ from dca.ports import Transaction
 LEFTOVERS = timedelta(days=30)
 """How far back ended cycles are looked at, at the most."""
 MARGIN = timedelta(minutes=1)
-"""completed_at has whole seconds, and clocks are set."""
+"""Clocks are set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

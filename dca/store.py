@@ -28,13 +28,16 @@ from dca.store_rows import OPEN, SELLABLE, asset_from, columns, control_from, va
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
 _SCRIPT_SECONDS = 4 * 3600
 """How long one statement of a migration may take."""
 _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}
+# A table, column, key or rule that is there already, or is not there to be dropped. A statement that alters a
+# table does all of it or nothing.
+_DONE_BEFORE = frozenset({1050, 1060, 1061, 1091, 1826, 3821, 3822})
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
 _REMEDIES = {
@@ -298,9 +301,10 @@ class Store:
             with suppress(mysql.connector.Error):  # it may be lost already
                 connection.close()
 
-    def run_script(self, sql: str) -> None:
+    def run_script(self, sql: str, *, again: bool = False) -> None:
         """Run a file of statements, each ending at a line's end, one by one and each for itself, on a
-        connection of its own: an index on years of orders takes minutes.
+        connection of its own: an index on years of orders takes minutes. `again`: an earlier run may have
+        broken off; what a statement makes and finds there, or drops and does not find, counts as done.
 
         Raises:
             DatabaseUnavailable: with the server's words; what ran before stays.
@@ -314,7 +318,7 @@ class Store:
                 cursor.execute(f"SET SESSION lock_wait_timeout = {_SCRIPT_SECONDS}")
                 for statement in sql.split(";\n"):
                     if _has_code(statement):
-                        cursor.execute(statement)
+                        _execute(cursor, statement, _DONE_BEFORE if again else frozenset())
         except mysql.connector.Error as error:
             raise DatabaseUnavailable(f"database {self._settings.name}: {error.msg}") from error
 
@@ -346,6 +350,14 @@ class Store:
 def has_c_extension() -> bool:
     """Whether the connector's fast half was loaded; without it everything works, slower."""
     return bool(mysql.connector.HAVE_CEXT)
+
+
+def _execute(cursor: Any, statement: str, done_before: frozenset[int]) -> None:
+    try:
+        cursor.execute(statement)
+    except mysql.connector.Error as error:
+        if error.errno not in done_before:
+            raise
 
 
 def _has_code(statement: str) -> bool:

@@ -188,7 +188,7 @@ CREATE TABLE dca_control (
     CONSTRAINT mode_is_known CHECK (mode IN ('run', 'exits_only', 'halt'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-INSERT INTO dca_control (id, install_id) VALUES (1, LEFT(MD5(CONCAT(UUID(), RAND())), 8));
+INSERT IGNORE INTO dca_control (id, install_id) VALUES (1, LEFT(SHA2(CONCAT(UUID(), RAND()), 256), 8));
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (2, '0002_ledger_and_rules', UTC_TIMESTAMP(6));
 
@@ -439,3 +439,21 @@ ALTER TABLE dca_orders
     ADD KEY undecided_order (undecided_asset_id);
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (9, '0009_undecided_orders', UTC_TIMESTAMP(6));
+
+-- ---- 0010_times.sql ----
+
+-- TIMESTAMP ends in January 2038, and has no fractions of seconds. All times are DATETIME(6) now, and UTC as before:
+-- a server converts a TIMESTAMP by its session's time zone, so that is set first.
+
+SET time_zone = '+00:00';
+
+ALTER TABLE dca_assets
+    MODIFY COLUMN created_at DATETIME(6) NULL DEFAULT (UTC_TIMESTAMP(6)) COMMENT 'UTC',
+    MODIFY COLUMN updated_at DATETIME(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6) COMMENT 'in the time zone of the session that wrote it: UTC if the bot did';
+
+ALTER TABLE dca_cycles
+    MODIFY COLUMN completed_at DATETIME(6) NULL COMMENT 'UTC; when the cycle ended (complete, error)',
+    MODIFY COLUMN created_at DATETIME(6) NULL DEFAULT (UTC_TIMESTAMP(6)) COMMENT 'UTC',
+    MODIFY COLUMN updated_at DATETIME(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6) COMMENT 'in the time zone of the session that wrote it: UTC if the bot did';
+
+INSERT INTO schema_migrations (version, name, applied_at) VALUES (10, '0010_times', UTC_TIMESTAMP(6));

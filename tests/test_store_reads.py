@@ -25,7 +25,7 @@ def far_east(server: Server) -> Iterator[None]:
 def test_times_are_utc_whatever_the_server_thinks(
     far_east: None, database: DatabaseSettings, ready: Store
 ) -> None:
-    """`completed_at` is a TIMESTAMP, which the server converts; the others are not converted."""
+    """No column is a TIMESTAMP, which the server would convert for a person's client."""
     cycle = ready.transaction(lambda tx: tx.cycle(1))
     elsewhere = NOW.astimezone(timezone(timedelta(hours=-8)))
     ended = replace(
@@ -42,13 +42,11 @@ def test_times_are_utc_whatever_the_server_thinks(
         assert at is not None and at.tzinfo is UTC
     person = connected(database)
     with person.cursor() as cursor:
-        cursor.execute(
-            "SELECT @@time_zone, UNIX_TIMESTAMP(completed_at), next_buy_at FROM dca_cycles WHERE id = 1"
-        )
-        zone, seconds, retry = cursor.fetchone()
+        cursor.execute("SELECT @@time_zone, completed_at, next_buy_at FROM dca_cycles WHERE id = 1")
+        zone, completed, retry = cursor.fetchone()
     person.close()
     assert zone == "+05:30", "the server does think otherwise"
-    assert int(seconds) == int(NOW.timestamp())
+    assert completed == NOW.replace(tzinfo=None)
     assert retry == NOW.replace(tzinfo=None)
 
 

@@ -117,12 +117,8 @@ def of_time_zones(server: Server, now: datetime) -> list[Line]:
     elif zone in {"UTC", "+00:00", "Etc/UTC", "GMT"}:
         lines.append(ok("time zone", f"the server is at {zone}"))
     else:
-        words = (
-            f"the server is at {zone}: our times are UTC, TIMESTAMP columns look {zone} in your own client"
-        )
-        lines.append(
-            warn("time zone", words, "SET time_zone = '+00:00' in that client; nothing breaks without")
-        )
+        words = f"the server is at {zone}: our times are UTC, and NOW() in your own client is not"
+        lines.append(warn("time zone", words, "SET time_zone = '+00:00' there, or write UTC_TIMESTAMP(6)"))
     seconds = (server.utc - now).total_seconds()
     fact = f"the server's differs from this machine's by {seconds:+.1f} s"
     remedy = "set both right (timedatectl set-ntp true): created_at columns come from the server"

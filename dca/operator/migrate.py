@@ -50,7 +50,8 @@ def whole_schema() -> str:
 
 
 def apply(store: Store) -> list[str]:
-    """Apply what is missing; returns the names of the files that were.
+    """Apply what is missing; returns the names of the files that were. One that broke off in the middle, by
+    a row that a rule refuses or a lost connection, goes on when it is applied again.
 
     Raises:
         DatabaseUnavailable: with the server's words.
@@ -59,7 +60,7 @@ def apply(store: Store) -> list[str]:
     store.run_script(RECORD)
     missing = [file for file in files() if int(file.name[:4]) > version]
     for file in missing:
-        store.run_script(file.read_text())
+        store.run_script(file.read_text(), again=True)
         store.run_script(record_of(file))
     return [file.stem for file in missing]
 

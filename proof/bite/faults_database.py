@@ -245,4 +245,13 @@ FAULTS = (
         costs="the checker ends a lock that a person wrote",
         tests=("tests/test_lock_by_hand.py",),
     ),
+    Fault(
+        name="a-migration-that-broke-off-stays-so",
+        number="F85",
+        file=STORE,
+        old="_DONE_BEFORE = frozenset({1050, 1060, 1061, 1091, 1826, 3821, 3822})\n",
+        new="_DONE_BEFORE = frozenset({1050, 1061, 1091, 1826, 3821, 3822})\n",
+        costs="after one refused row the database is of no version, and nothing starts",
+        tests=("tests/test_migrate.py",),
+    ),
 )

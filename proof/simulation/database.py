@@ -323,8 +323,6 @@ class Transaction:
         before = self._tables.cycles[cycle.id]
         same_version(cycle, before)
         stored = stored_row("dca_cycles", replace(cycle, version=cycle.version + 1))
-        if stored.completed_at is not None:  # TIMESTAMP has no fractions (the README's DDL)
-            stored = replace(stored, completed_at=stored.completed_at.replace(microsecond=0))
         check_cycle(stored)
         self._put_cycle(stored)
 

@@ -138,4 +138,4 @@ CREATE TABLE dca_control (
     CONSTRAINT mode_is_known CHECK (mode IN ('run', 'exits_only', 'halt'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
-INSERT INTO dca_control (id, install_id) VALUES (1, LEFT(MD5(CONCAT(UUID(), RAND())), 8));
+INSERT IGNORE INTO dca_control (id, install_id) VALUES (1, LEFT(SHA2(CONCAT(UUID(), RAND()), 256), 8));
