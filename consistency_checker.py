@@ -14,7 +14,7 @@ def main(job: Job) -> None:
         Checker(job).run()
     finally:  # what kept it from its work may be what the mail is about
         if not job.dry_run:
-            review(job.settings, job.clock)
+            review(job.settings, job.clock, bids=job.bids)
 
 
 if __name__ == "__main__":

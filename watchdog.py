@@ -16,7 +16,7 @@ def main(job: Job) -> None:
     guard.watch()
     if not job.dry_run:
         guard.ask_for_keys()
-        review(job.settings, job.clock, guard.findings, guard.judged)
+        review(job.settings, job.clock, guard.findings, guard.judged, bids=job.bids)
 
 
 if __name__ == "__main__":

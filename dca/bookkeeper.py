@@ -7,7 +7,6 @@ goes through `book`. Nothing else touches fills (design.md 8).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from dca import invariants, ledger, lifecycle
 from dca.agreement import write_booking
@@ -16,6 +15,7 @@ from dca.lifecycle import Booking
 from dca.logs import Troubles, fact, warn
 from dca.model import (
     Cycle,
+    CycleStatus,
     DefiniteReject,
     Execution,
     Mode,
@@ -23,6 +23,7 @@ from dca.model import (
     OrderState,
     Side,
     Snapshot,
+    cents,
     plain,
 )
 from dca.ports import Broker, Clock, Store, Transaction
@@ -287,19 +288,26 @@ class Bookkeeper:
     def confirm_fee(self, order: Order, executions: Sequence[Execution]) -> None:
         """Replace the assumed fee of a closed order by that of its executions, once they are all listed."""
         if ledger.with_executions(order, executions) is not None:
-            self._store.transaction(lambda tx: self._book_executions(tx, order, executions))
+            changed = self._store.transaction(lambda tx: self._book_executions(tx, order, executions))
+            if changed is not None:
+                _tell_profit(order, *changed)
             self.look(order.symbol)
 
-    def _book_executions(self, tx: Transaction, seen: Order, executions: Sequence[Execution]) -> None:
+    def _book_executions(
+        self, tx: Transaction, seen: Order, executions: Sequence[Execution]
+    ) -> tuple[Cycle, Cycle] | None:
+        """Returns the cycle before and after; None if nothing was new."""
         cycle = tx.cycle(seen.cycle_id)
         orders = tx.orders(seen.cycle_id)
         order = next(each for each in orders if each.id == seen.id)
         exact = ledger.with_executions(order, executions)
         if exact is None or exact == order:
-            return
+            return None
         tx.update_order(exact)
         now = self._clock.now()
-        write_booking(tx, cycle, lifecycle.book(cycle, _with(orders, exact), now), now)
+        booking = lifecycle.book(cycle, _with(orders, exact), now)
+        write_booking(tx, cycle, booking, now)
+        return cycle, booking.cycle
 
     def _tell(self, before: Order, after: Order, booking: Booking) -> None:
         """One line per fact: what was filled, how it ended, and what the cycle made of it."""
@@ -328,17 +336,21 @@ class Bookkeeper:
             fact(
                 "cycle",
                 "complete",
-                bought=_cents(booking.cycle.bought_cost),
-                sold=_cents(booking.cycle.sold_proceeds),
+                bought=cents(booking.cycle.bought_cost),
+                sold=cents(booking.cycle.sold_proceeds),
                 price=booking.sold_at_price,
-                profit=_cents(booking.cycle.net_profit),
+                profit=cents(booking.cycle.net_profit),
                 symbol=symbol,
                 cycle=cycle,
             )
 
 
-def _cents(dollars: Decimal) -> Decimal:
-    return dollars.quantize(Decimal("0.01"))
+def _tell_profit(order: Order, before: Cycle, after: Cycle) -> None:
+    """The log has said what a complete cycle won with the fee that was assumed: it says the exact sum too."""
+    was, profit = cents(before.net_profit), cents(after.net_profit)
+    if after.status is CycleStatus.COMPLETE and was != profit:
+        why = f"the exact fee of {order.client_order_id} is known"
+        fact("cycle", "corrected", profit=profit, was=was, why=why, symbol=order.symbol, cycle=after.id)
 
 
 def _is_all(order: Order) -> bool:

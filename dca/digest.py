@@ -3,15 +3,16 @@
 One fact per line and no columns: mail programs show text in proportional letters.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from dca.incidents import Draft, utc
-from dca.model import HUNDRED, Asset, Control, Cycle, Mode, plain
+from dca.model import HUNDRED, Asset, Control, Cycle, Mode, cents, plain
 from dca.records import Incident, JobHealth
+from dca.valuation import Valuation, value
 
 if TYPE_CHECKING:
     from dca.reporting import CycleReport
@@ -34,6 +35,8 @@ class Day:
     incidents: Sequence[Incident]
     jobs: Sequence[JobHealth]
     mails_waiting: int
+    bids: Mapping[str, Decimal]
+    """By pair; what is missing is not known."""
 
 
 def is_due(now: datetime, hour_utc: int, last_at: datetime | None) -> bool:
@@ -60,7 +63,7 @@ def letter(day: Day) -> Draft:
 def summary(day: Day) -> str:
     """The digest in one line, for the log of an installation without mail."""
     profits = ", ".join(f"{label} {signed_dollars(profit)}" for label, _, profit in day.profits)
-    return f"net profit {profits}; {count(len(day.incidents), 'incident')} in 24 h"
+    return f"net profit {profits}; {_valued(day)}; {count(len(day.incidents), 'incident')} in 24 h"
 
 
 def cycle_closed(report: "CycleReport") -> Draft:
@@ -100,10 +103,13 @@ def _held(day: Day) -> list[tuple[str, Cycle]]:
     return [(symbols.get(each.asset_id, "?"), each) for each in day.cycles if each.quantity > 0]
 
 
+def _valued(day: Day) -> Valuation:
+    return value(_held(day), day.bids)
+
+
 def _cycles(day: Day) -> Iterator[str]:
     held = _held(day)
-    total = sum((each.bought_cost - each.sold_proceeds for _, each in held), Decimal(0))
-    yield f"Open cycles: {len(day.cycles)}, of which {len(held)} hold coins ({dollars(total)} paid):"
+    yield f"Open cycles: {len(day.cycles)}; {_valued(day)}"
     for symbol, cycle in held[:MOST_LINES]:
         yield (
             f"- {symbol}: {plain(cycle.quantity)} at an average of {plain(cycle.average_purchase_price)},"
@@ -158,11 +164,12 @@ def _rest(day: Day) -> Iterator[str]:
 
 
 def dollars(amount: Decimal) -> str:
-    return f"-${-amount:,.2f}" if round(amount, 2) < 0 else f"${abs(amount):,.2f}"
+    rounded = cents(amount)
+    return f"{'-' if rounded < 0 else ''}${abs(rounded):,.2f}"
 
 
 def signed_dollars(amount: Decimal) -> str:
-    return f"+{dollars(amount)}" if round(amount, 2) > 0 else dollars(amount)
+    return f"+{dollars(amount)}" if cents(amount) > 0 else dollars(amount)
 
 
 def count(number: int, noun: str) -> str:

@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from dca import maintenance, runtime
 from dca.clock import SystemClock
-from dca.errors import DatabaseUnavailable, DcaError
+from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable
 from dca.logs import fact, warn
 from dca.pace import Pace, others
 from dca.ports import Broker, Clock, Store
@@ -50,6 +51,19 @@ class Job:
             pace = Pace(self.clock, others(self.settings.requests_per_minute))
             self._broker = AlpacaBroker(self.settings.exchange, pace)
         return self._broker
+
+    def bids(self, symbols: list[str]) -> Mapping[str, Decimal]:
+        """The exchange's bids of pairs; what it does not list or tell is missing."""
+        if not symbols:
+            return {}
+        try:
+            rules = self.broker.trading_rules()
+            listed = [symbol for symbol in symbols if symbol in rules]  # one unknown pair refuses them all
+            quotes = self.broker.latest_quotes(listed, self.clock.now()) if listed else {}
+        except ExchangeUnavailable as error:
+            warn(self.context.name, "no bids for the digest", why=str(error))
+            return {}
+        return {symbol: quote.bid for symbol, quote in quotes.items() if quote.bid > 0}
 
     def act(self, what: str, symbol: str, work: Callable[[], object]) -> None:
         """Do something, or say that it would be done; counts as changed unless `work` says False."""

@@ -6,13 +6,14 @@ quantities are coins, times are aware UTC.
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
 from typing import Self
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
 PRICE_STEP = Decimal("1e-10")
+CENT = Decimal("0.01")
 """What the price columns of dca_assets and dca_cycles can hold (DECIMAL(20, 10))."""
 
 
@@ -383,6 +384,11 @@ def round_down(value: Decimal, step: Decimal) -> Decimal:
 def round_up(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of `step` that is not below `value`."""
     return (value / step).to_integral_value(rounding=ROUND_UP) * step
+
+
+def cents(dollars: Decimal) -> Decimal:
+    """Dollars as they are told: to the cent, half a cent away from zero (as MySQL's ROUND), never -0.00."""
+    return dollars.quantize(CENT, rounding=ROUND_HALF_UP) + 0
 
 
 def plain(value: Decimal) -> str:

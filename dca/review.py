@@ -6,9 +6,10 @@ and mails, and the only place where the database and the mail meet.
 
 import shutil
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from dca import digest, health, heartbeat, incidents, maintenance, notebook, postman
@@ -31,6 +32,8 @@ KEEP = timedelta(days=90)
 DAY = timedelta(hours=24)
 CYCLES_SINCE = timedelta(hours=6)
 """How old a completed cycle may be and still get its mail; the digest has the others."""
+EXACT_FEES = timedelta(minutes=5)
+"""How long the mail about a completed cycle waits for its exact fees: usually they are known in seconds."""
 SHORTEST_SECRET = 6
 """What is shorter is part of many words."""
 LONGEST_TEXT = 15_000
@@ -44,8 +47,16 @@ class Outcome:
     changes: Changes
     known: tuple[Known, ...]
     sent_at: tuple[datetime, ...]
-    digest_line: str | None
+    is_digest_due: bool
     needs_somebody: bool
+
+
+Bids = Callable[[list[str]], Mapping[str, Decimal]]
+"""Asks the exchange for the bids of pairs; those that it does not tell are missing."""
+
+
+def _no_bids(_: list[str]) -> Mapping[str, Decimal]:
+    return {}
 
 
 def review(
@@ -56,18 +67,19 @@ def review(
     *,
     seconds: float = DEADLINE_SECONDS,
     trust: ssl.SSLContext | None = None,
+    bids: Bids = _no_bids,
 ) -> None:
     """Look, note, and mail. Raises nothing that a network, a database or a disk can do.
 
     `extra` is what the caller found wrong; `judged_extra` has the names (or their first words) that it would
     have found: those of its incidents that are not in `extra` are over. `seconds` is for all mail together;
-    `trust` takes the place of the system's certificates.
+    `trust` takes the place of the system's certificates. `bids` is asked once a day, for the digest.
     """
     with postman.locked(settings.state_dir / "review.lock", TURN_SECONDS, clock) as is_ours:
         if not is_ours:
             warn("review", "another one does not end; the next looks again")
             return
-        _Review(settings, clock, extra, judged_extra, seconds, trust).run()
+        _Review(settings, clock, extra, judged_extra, seconds, trust, bids).run()
 
 
 class _Review:
@@ -79,7 +91,9 @@ class _Review:
         judged_extra: Sequence[str],
         seconds: float,
         trust: ssl.SSLContext | None,
+        bids: Bids,
     ) -> None:
+        self._bids = bids
         self._settings = settings
         self._clock = clock
         self._extra = extra
@@ -101,9 +115,10 @@ class _Review:
                 warn("review", "another installation reviews this database too", why=str(error))
                 return
             _tell(outcome.changes)
-            if outcome.digest_line is not None:
-                fact("digest", outcome.digest_line)
-            self._remember(outcome, before)
+            line = self._digest(store) if outcome.is_digest_due else None
+            if line is not None:
+                fact("digest", line)
+            self._remember(outcome, before, told_digest=line is not None)
             self._post.deliver(store)
         if not outcome.needs_somebody:
             self._post.ping()
@@ -122,7 +137,6 @@ class _Review:
             tx.update_incident(incident)
         for draft in changes.mails:
             self._queue(tx, draft)
-        line = self._daily(tx, before)
         self._cycles(tx)
         if changes.begun or changes.changed or changes.mails:
             known = _known(tx, self._now)
@@ -130,7 +144,7 @@ class _Review:
             changes=changes,
             known=known,
             sent_at=tuple(tx.sent_times_since(self._now - HOUR)),
-            digest_line=line,
+            is_digest_due=self._is_digest_due(tx, before),
             needs_somebody=_needs_somebody(known, tx.control()),
         )
 
@@ -163,30 +177,43 @@ class _Review:
         subject = f"[DCA {self._settings.exchange.venue.value}] {draft.subject}"
         return replace(draft, subject=self._scrub(subject)[:200], body=self._scrub(draft.body))
 
-    def _daily(self, tx: Transaction, before: Notebook) -> str | None:
-        """Once a day: the digest, and old rows go. Returns the digest's line if it is for the log."""
+    def _is_digest_due(self, tx: Transaction, before: Notebook) -> bool:
         is_mail = self._settings.email is not None
         last = tx.last_mail(digest.NAME) if is_mail else None
         last_at = last.created_at if last is not None else None if is_mail else before.digest_at
-        if not digest.is_due(self._now, self._settings.digest_hour_utc, last_at):
+        return digest.is_due(self._now, self._settings.digest_hour_utc, last_at)
+
+    def _digest(self, store: Store) -> str | None:
+        """Once a day: the digest, and old rows go. Returns the digest's line if it is for the log.
+
+        The exchange is asked between two transactions, never in one.
+        """
+        try:
+            bids = self._bids(store.transaction(_held_symbols))
+            return store.transaction(lambda tx: self._daily(tx, bids))
+        except (DatabaseUnavailable, LostRace) as error:
+            warn("review", "the digest waits for the next review", why=str(error))
             return None
+
+    def _daily(self, tx: Transaction, bids: Mapping[str, Decimal]) -> str | None:
         tx.forget_before(self._now - KEEP)
-        day = _day(tx, self._now)
-        if not is_mail:
+        day = _day(tx, self._now, bids)
+        if self._settings.email is None:
             return digest.summary(day)
         self._queue(tx, digest.letter(day))
         return None
 
     def _cycles(self, tx: Transaction) -> None:
         if self._settings.email is not None and self._settings.send_mail_on_closed_cycles:
-            for report in tx.cycles_without_mail(self._now - CYCLES_SINCE):
+            spans = (self._now - CYCLES_SINCE, self._now - EXACT_FEES)
+            for report in tx.cycles_without_mail(*spans):
                 self._queue(tx, digest.cycle_closed(report))
 
-    def _remember(self, outcome: Outcome, before: Notebook) -> None:
+    def _remember(self, outcome: Outcome, before: Notebook, *, told_digest: bool) -> None:
         copy = Notebook(
             known=outcome.known,
             sent_at=outcome.sent_at,
-            digest_at=before.digest_at if outcome.digest_line is None else self._now,
+            digest_at=self._now if told_digest else before.digest_at,
         )
         notebook.write(self._path, copy)
 
@@ -271,7 +298,12 @@ def _known(tx: Transaction, now: datetime) -> tuple[Known, ...]:
     )
 
 
-def _day(tx: Transaction, now: datetime) -> Day:
+def _held_symbols(tx: Transaction) -> list[str]:
+    held = {cycle.asset_id for cycle in tx.live_cycles() if cycle.quantity > 0}
+    return [asset.asset_symbol for asset in tx.assets() if asset.id in held]
+
+
+def _day(tx: Transaction, now: datetime, bids: Mapping[str, Decimal]) -> Day:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     spans = {"today": midnight, "7 days": now - 7 * DAY, "30 days": now - 30 * DAY, "in all": None}
     return Day(
@@ -283,6 +315,7 @@ def _day(tx: Transaction, now: datetime) -> Day:
         incidents=tx.incidents_since(now - DAY),
         jobs=tx.job_health_since(now - DAY),
         mails_waiting=len(tx.unsent_mails()),
+        bids=bids,
     )
 
 

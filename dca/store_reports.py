@@ -114,8 +114,9 @@ class Reports(Statements):
         return sorted(found, key=lambda order: order.id, reverse=True)
 
     def profits(self, by: By) -> "list[ProfitReport]":
-        """Completed cycles added up, in the order of the labels. They are read in portions: all at once,
-        years of them would take longer than a statement may."""
+        """Completed cycles added up, in the order of the labels. Each is rounded to cents first, as it is
+        told everywhere (model.cents), so that every sum is that of what was printed. They are read in
+        portions: all at once, years of them would take longer than a statement may."""
         from dca.reporting import ProfitReport, total
 
         label = _LABEL[by]
@@ -124,9 +125,9 @@ class Reports(Statements):
         for after in range(0, newest, _PORTION):
             portion = self._reports(
                 ProfitReport,
-                f"SELECT {label} AS label, COUNT(*) AS cycles, SUM(c.bought_cost) AS bought,"
-                f" SUM(c.sold_proceeds) AS sold, SUM(c.sell_fee + {_BUY_FEE}) AS fees,"
-                " SUM(c.net_profit) AS net_profit"
+                f"SELECT {label} AS label, COUNT(*) AS cycles, SUM(ROUND(c.bought_cost, 2)) AS bought,"
+                f" SUM(ROUND(c.sold_proceeds, 2)) AS sold, SUM(ROUND(c.sell_fee + {_BUY_FEE}, 2)) AS fees,"
+                " SUM(ROUND(c.net_profit, 2)) AS net_profit"
                 " FROM dca_cycles c JOIN dca_assets a ON a.id = c.asset_id"
                 f" WHERE c.id > %s AND c.id <= %s AND c.status = 'complete' GROUP BY {label}",
                 [after, after + _PORTION],
@@ -136,22 +137,26 @@ class Reports(Statements):
         return [found[each] for each in sorted(found)]
 
     def profit_since(self, then: datetime | None) -> tuple[int, Decimal]:
-        """How many cycles were completed since then (None: ever), and their net profit in dollars."""
+        """How many cycles were completed since then (None: ever), and their net profits in dollars, each
+        rounded to cents, added up."""
         row = self._rows(
-            "SELECT COUNT(*) AS cycles, COALESCE(SUM(net_profit), 0) AS profit FROM dca_cycles"
+            "SELECT COUNT(*) AS cycles, COALESCE(SUM(ROUND(net_profit, 2)), 0) AS profit FROM dca_cycles"
             " WHERE status = 'complete' AND (%s IS NULL OR completed_at >= %s)",
             then,
             then,
         )[0]
         return int(row["cycles"]), Decimal(row["profit"])
 
-    def cycles_without_mail(self, completed_after: datetime) -> "list[CycleReport]":
-        """Completed cycles about which no mail was queued (mails.name 'cycle ID'), oldest first."""
+    def cycles_without_mail(self, completed_after: datetime, assumed_until: datetime) -> "list[CycleReport]":
+        """Completed cycles about which no mail was queued (mails.name 'cycle ID'), oldest first; with an
+        assumed fee only if completed by `assumed_until`."""
         return self._cycle_reports(
             "WHERE c.status = 'complete' AND c.completed_at > %s"
             " AND NOT EXISTS (SELECT 1 FROM mails m WHERE m.name = CONCAT('cycle ', c.id))"
+            " AND (c.completed_at <= %s OR NOT EXISTS (SELECT 1 FROM dca_orders o"
+            " WHERE o.cycle_id = c.id AND o.fee_source = 'assumed' AND o.filled_qty > 0))"
             " ORDER BY c.id",
-            [completed_after],
+            [completed_after, assumed_until],
         )
 
     def cycles_after(self, last_id: int, limit: int) -> "list[CycleReport]":

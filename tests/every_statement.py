@@ -139,7 +139,7 @@ CARING: dict[str, Call] = {
     "last_mail": lambda tx, w: tx.last_mail("a name"),
     "last_sent_mail": lambda tx, w: tx.last_sent_mail(),
     "mail_was_tried": lambda tx, w: tx.mail_was_tried(mail(w), w.now, None),
-    "cycles_without_mail": lambda tx, w: tx.cycles_without_mail(w.now - 3 * HOUR),
+    "cycles_without_mail": lambda tx, w: tx.cycles_without_mail(w.now - 3 * HOUR, w.now),
 }
 SHOWING: dict[str, Call] = {
     "insert_action": lambda tx, w: tx.insert_action("somebody", "halt", "BTC/USD", "an effect", w.now),

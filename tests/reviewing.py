@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dca.records import Finding, Incident, IncidentKind, Mail
-from dca.review import review
+from dca.review import Bids, review
 from dca.settings import DatabaseSettings, Settings
 from dca.store import Store
 from tests.fake_exchange import FakeClock
@@ -61,6 +61,7 @@ class Desk:
         minutes: float = 1,
         settings: Settings | None = None,
         seconds: float = 5,
+        bids: Bids = lambda _: {},
     ) -> None:
         review(
             settings or self.settings,
@@ -69,6 +70,7 @@ class Desk:
             judged,
             seconds=seconds,
             trust=self.office.trust,
+            bids=bids,
         )
         self.clock.pass_seconds(minutes * 60)
 

@@ -17,7 +17,6 @@ from tests.operating import Operator
 from tests.sales import Sale, complete
 
 bot, sold = sales.bot, sales.sold  # fixtures: an import would clash with arguments
-WON = D("1.885")
 
 
 def table(text: str) -> list[list[str]]:
@@ -32,9 +31,9 @@ def table(text: str) -> list[list[str]]:
 def test_profit_by_day_is_by_utc_and_adds_up(bot: Operator, sold: Store) -> None:
     out = bot.types("profit").out
     assert table(out) == [
-        ["2026-02-28", "1", "20.00", "21.94", "0.11", "1.88", "9.42"],
-        ["2026-03-01", "2", "40.00", "41.90", "0.22", "1.78", "4.44"],
-        ["total", "3", "60.00", "63.84", "0.33", "3.66", "6.10"],
+        ["2026-02-28", "1", "20.00", "21.95", "0.11", "1.89", "9.45"],
+        ["2026-03-01", "2", "40.00", "41.90", "0.22", "1.78", "4.45"],
+        ["total", "3", "60.00", "63.85", "0.33", "3.67", "6.12"],
     ]
 
 
@@ -46,21 +45,22 @@ def test_profit_by_month_and_by_asset(bot: Operator, sold: Store) -> None:
     ]
     by_asset = table(bot.types("profit", "--by", "asset").out)
     assert [(row[0], row[1], row[5]) for row in by_asset] == [
-        ("BTC/USD", "2", "3.77"),
+        ("BTC/USD", "2", "3.78"),
         ("ETH/USD", "1", "-0.11"),
-        ("total", "3", "3.66"),
+        ("total", "3", "3.67"),
     ]
 
 
-def test_profit_as_json_is_exact(bot: Operator, sold: Store) -> None:
+def test_profit_as_json_is_the_sum_of_cents(bot: Operator, sold: Store) -> None:
     """Net profit = sold_proceeds - sell_fee - bought_cost; fees = 0.06 + 0.0005 coins at 100."""
     said = bot.types("profit", "--by", "asset", "--json").json()
     btc, eth = said["rows"]
     assert (btc["label"], btc["cycles"]) == ("BTC/USD", 2)
-    assert Decimal(btc["net_profit"]) == 2 * WON
+    assert Decimal(btc["net_profit"]) == 2 * D("1.89")
     assert Decimal(btc["fees"]) == D("0.22")
     assert Decimal(eth["net_profit"]) == D("-0.11")
-    assert Decimal(said["total"]["net_profit"]) == 2 * WON - D("0.11")
+    assert Decimal(said["total"]["net_profit"]) == 2 * D("1.89") - D("0.11")
+    assert said["open"] == {"cycles": 0, "unpriced": 0, "spent": "0", "profit": "0"}
 
 
 def test_what_is_not_complete_is_no_profit(bot: Operator, sold: Store) -> None:
@@ -101,6 +101,38 @@ def test_profit_over_very_many_cycles_is_a_statement_or_two(bot: Operator, ready
     assert bot.types("profit", "--by", "asset", "--json").json()["total"]["net_profit"] == str(count)
 
 
+def test_every_total_is_the_sum_of_the_cycles_as_printed(bot: Operator, ready: Store) -> None:
+    """Half cents: cycles, days, assets, the sums in all and the digest's agree to the cent."""
+    for hour, price in enumerate(("110", "110.05", "99.95", "110", "101.23", "99.777")):
+        began = datetime.fromisoformat(f"2026-03-0{1 + hour // 3}T10:00:00+00:00") + timedelta(hours=hour)
+        complete(ready, Sale(1 + hour % 2, began, price))
+    printed = [row[-2] for row in table(bot.types("cycles", "--closed", columns=160).out)]
+    in_all = sum(map(Decimal, printed))
+    for by in By:
+        rows = table(bot.types("profit", "--by", by.value).out)
+        assert sum(Decimal(row[5]) for row in rows[:-1]) == Decimal(rows[-1][5]) == in_all
+    assert ready.transaction(lambda tx: tx.profit_since(None)) == (6, in_all)
+
+
+def test_open_cycles_are_valued_beside_the_profit(bot: Operator, sold: Store) -> None:
+    def buy(tx: Transaction) -> None:
+        cycle = tx.live_cycle(1)
+        assert cycle is not None
+        held: dict[str, Any] = {"quantity": D("0.1995"), "bought_qty": D("0.2"), "bought_cost": D(20)}
+        held |= {"average_purchase_price": D(100), "last_order_fill_price": D(100)}
+        tx.update_cycle(replace(cycle, status=CycleStatus.WATCHING, buy_fee_qty=D("0.0005"), **held))
+
+    sold.transaction(buy)
+    told = bot.types("profit").flat
+    assert "Not counted: 1 open cycle holds coins, $20.00 spent; no bid is known" in told
+    assert bot.types("profit", "--json").json()["open"] == {
+        "cycles": 1,
+        "unpriced": 1,
+        "spent": "20",
+        "profit": "0",
+    }
+
+
 # ---- cycles ----
 
 
@@ -114,7 +146,7 @@ def test_cycles_newest_first(bot: Operator, sold: Store) -> None:
         ["1", "complete", "BTC/USD"],
     ]
     first = rows[-1]
-    assert first[-5:] == ["0.11", "20.00", "21.94", "1.88", "9.42"]
+    assert first[-5:] == ["0.11", "20.00", "21.95", "1.89", "9.42"]
     assert "1h00m" in first
     assert rows[0][-2:] == ["-", "-"], "nothing is won before the end"
     assert rows[3][-2:] == ["-0.11", "-0.55"]

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests import reviewing
 from tests.conftest import connected
 from tests.post_office import sink
 from tests.reviewing import APP_DOWN, LOCK, UNLOCK, WATCHDOG, Desk
+from tests.sales import Sale, complete
 
 desk, office = reviewing.desk, reviewing.office  # fixtures: an import would clash with arguments
 
@@ -245,7 +247,15 @@ def test_what_the_digest_says(desk: Desk) -> None:
     desk.review()
     desk.settings = replace(desk.settings, digest_hour_utc=now.hour)
     desk.clock.pass_seconds(60)
-    desk.review()
+    asked: list[list[str]] = []
+
+    def bids(symbols: list[str]) -> dict[str, Decimal]:
+        asked.append(symbols)
+        return {"ETH/USD": Decimal("2.5")}
+
+    desk.review(bids=bids)
+    desk.review(bids=bids)
+    assert asked == [["ETH/USD"]], "once, and only for what is held"
     assert desk.office.subjects[-1] == "[DCA PAPER] digest 2026-01-02: +$0.95 today, 1 cycle, 1 open incident"
     text = desk.office.text()
     for line in (
@@ -253,7 +263,8 @@ def test_what_the_digest_says(desk: Desk) -> None:
         "- 7 days: +$2.95 from 2 completed cycles",
         "- 30 days: +$2.95 from 2 completed cycles",
         "- in all: +$32.95 from 3 completed cycles",
-        "Open cycles: 2, of which 1 hold coins ($6,000.00 paid):",
+        "Open cycles: 2; 1 open cycle holds coins, $6,000.00 spent; "
+        "sold at the bid now: -$1,024.97 after all fees",
         "- ETH/USD: 1995 at an average of 3, cost $6,000.00, safety orders 3",
         "Worst drawdown: ETH/USD, whose last buy was 20.00 % below its average price.",
         "- BTC/USD is locked: holds 1, booked 2",
@@ -281,6 +292,34 @@ def test_a_closed_cycle_is_mailed_once_if_wanted(desk: Desk) -> None:
         "Safety orders: 2",
     ):
         assert line in desk.office.text().splitlines()
+
+
+def test_the_mail_of_a_cycle_waits_for_its_exact_fees(desk: Desk) -> None:
+    """Five minutes at most: its numbers are those of the tables."""
+    desk.settings = replace(desk.settings, send_mail_on_closed_cycles=True)
+    number = complete(desk.store, Sale(1, desk.clock.now()))
+    desk.review(minutes=2)
+    assert desk.office.subjects == []
+
+    def know(tx: Transaction) -> None:
+        tx._write("UPDATE dca_orders SET fee_source = 'executions' WHERE cycle_id = %s", [number])
+
+    desk.store.transaction(know)
+    desk.review()
+    assert desk.office.subjects == ["[DCA PAPER] BTC/USD: cycle complete, +$1.89"]
+    complete(desk.store, Sale(2, desk.clock.now()))
+    desk.review(minutes=5)
+    assert len(desk.office.subjects) == 1
+    desk.review()
+    assert len(desk.office.subjects) == 2
+
+
+def test_a_digest_without_bids_says_so(desk: Desk) -> None:
+    desk.store.run_script(CYCLES)
+    desk.settings = replace(desk.settings, digest_hour_utc=desk.clock.now().hour)
+    desk.clock.pass_seconds(60)
+    desk.review()
+    assert "$6,000.00 spent; no bid is known, so they are not valued" in desk.office.text()
 
 
 def test_old_rows_go_once_a_day(desk: Desk) -> None:

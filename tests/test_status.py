@@ -18,7 +18,6 @@ from rich.console import Console
 from dca.health import PERIODS
 from dca.maintenance import Maintenance, begin
 from dca.model import Mode, Quote, TradingRules
-from dca.operator import rows
 from dca.operator.overview import QUOTES_SECONDS, Eye, Market
 from dca.operator.rows import Row
 from dca.operator.status import screen
@@ -26,6 +25,7 @@ from dca.operator.tools import Tools
 from dca.records import Finding, IncidentKind, Result
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
+from dca.valuation import unrealized_profit
 from tests import operating
 from tests.builders import NOW, SYMBOL, D, asset, holding, ours, quote, rules
 from tests.fake_exchange import FakeClock, FakeExchange
@@ -54,7 +54,7 @@ def test_large_numbers_fit_the_screen(width: int) -> None:
     console = Console(width=width, file=paper)
     console.print(screen(overview(of=made, market=market), console))
     assert max(map(len, paper.getvalue().splitlines())) <= width
-    lost = f"{rows.unrealized_profit(rich, D('98765.43')):,.0f}"
+    lost = f"{unrealized_profit(rich, D('98765.43')):,.0f}"
     for text in ("MATIC/USD", "12314.8189", "98,765.43", "998/1000", "364d23h", lost):
         assert text in paper.getvalue()
     assert "…" not in paper.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dca import health, ledger
+from dca import health, ledger, valuation
 from dca.health import PERIODS, Disk
 from dca.heartbeat import Delay
 from dca.incidents import is_judged
@@ -59,8 +59,8 @@ def test_a_sale_at_break_even_wins_nothing_and_loses_nothing(sold: str) -> None:
     live = replace(live, quantity=D("0.1995") - D(sold))
     price = rows.break_even(live, rules())
     assert price is not None
-    assert ZERO <= rows.unrealized_profit(live, price) < D("0.01")
-    assert rows.unrealized_profit(live, price - D("0.1")) < 0
+    assert ZERO <= valuation.unrealized_profit(live, price) < D("0.01")
+    assert valuation.unrealized_profit(live, price - D("0.1")) < 0
 
 
 def test_break_even_counts_only_what_can_be_sold() -> None:
@@ -74,7 +74,7 @@ def test_break_even_counts_only_what_can_be_sold() -> None:
 def test_what_is_won_already_needs_no_price() -> None:
     won = holding(sold_qty=D("0.1"), sold_proceeds=D(50), sell_fee=D(1), quantity=D("0.0995"))
     assert rows.break_even(won, rules()) == 0
-    assert rows.spent(won) == -29
+    assert valuation.spent(won) == -29
 
 
 @pytest.mark.parametrize(

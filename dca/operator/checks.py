@@ -11,10 +11,11 @@ from pathlib import Path
 from dca import ledger, strategy
 from dca.caretaking import strangers
 from dca.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
-from dca.operator import crontab, ladder, layout, rows, staleness
+from dca.operator import crontab, ladder, layout, staleness
 from dca.operator.overview import Books, Overview
 from dca.records import Server
 from dca.timing import MOST_SECONDS
+from dca.valuation import spent
 
 STREAM_SYMBOLS = 30
 """Older documents of Alpaca allow so many symbols on a free plan's stream; more are refused with error 405.
@@ -238,11 +239,7 @@ def of_spending(assets: Sequence[Asset], cycles: Mapping[int, Cycle], account: A
     enabled = [asset for asset in assets if asset.is_enabled]
     worst = sum((ladder.worst_case(asset) for asset in enabled), Decimal(0))
     gone = sum(
-        (
-            min(rows.spent(cycles[asset.id]), ladder.worst_case(asset))
-            for asset in enabled
-            if asset.id in cycles
-        ),
+        (min(spent(cycles[asset.id]), ladder.worst_case(asset)) for asset in enabled if asset.id in cycles),
         Decimal(0),
     )
     power = account.non_marginable_buying_power

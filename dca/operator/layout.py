@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from dca.model import plain
+from dca.model import cents, plain
 
 NONE = "-"
 _BOX = Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")
@@ -24,7 +24,7 @@ _BOX = Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")
 
 def dollars(amount: Decimal | None) -> str:
     """With two digits and thousands apart; the sign is only shown when it is a minus."""
-    return NONE if amount is None else f"{amount:,.2f}"
+    return NONE if amount is None else f"{cents(amount):,.2f}"
 
 
 def round_dollars(amount: Decimal | None, *, cents_below: int = 10_000) -> str:

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side
+from dca.model import HUNDRED, ZERO, CycleStatus, Purpose, Side, cents
 from dca.operator import export, layout
 from dca.operator.assets import NO_ASSET
+from dca.operator.overview import ask
 from dca.operator.sheet import Pair, Sheet
 from dca.operator.tools import Command, Tools
 from dca.reporting import CycleReport, OrderReport, ProfitReport, total
 from dca.store import Transaction
 from dca.store_reports import By, Which
+from dca.valuation import Valuation, value
 
 DEFAULT_LAST = 20
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -239,20 +241,32 @@ def _profit_arguments(parser: argparse.ArgumentParser) -> None:
 def _profit(given: argparse.Namespace, tools: Tools) -> int:
     by = By(given.by)
     found = tools.store.transaction(lambda tx: tx.profits(by))
-    whole = total("total", found)
+    whole, open_ones = total("total", found), _open_cycles(tools)
     if given.json:
-        rows = [layout.record(row) for row in found]
-        layout.print_json({"by": by.value, "rows": rows, "total": layout.record(whole)})
-    elif not found:
+        shown = {"rows": [layout.record(row) for row in found], "total": layout.record(whole)}
+        layout.print_json({"by": by.value, **shown, "open": layout.record(open_ones)})
+        return 0
+    if not found:
         layout.tell(tools.console, _no_profit(tools))
     else:
         _show_profit(tools, by, found, whole)
         errors = tools.store.transaction(lambda tx: tx.error_cycles(LONG_AGO))
         if errors:
-            lost = sum((each.net_profit for each in errors), ZERO)
+            lost = sum((cents(each.net_profit) for each in errors), ZERO)
             words = f"Not counted: {len(errors)} cycles that ended as error, {layout.dollars(lost)} dollars."
             layout.tell(tools.console, words)
+    if open_ones.cycles:
+        layout.tell(tools.console, f"Not counted: {open_ones}.")
     return 0
+
+
+def _open_cycles(tools: Tools) -> Valuation:
+    """What the live cycles would bring; an exchange that does not answer leaves them unpriced."""
+    assets, cycles = tools.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
+    symbols = {asset.id: asset.asset_symbol for asset in assets}
+    held = [(symbols[cycle.asset_id], cycle) for cycle in cycles if cycle.quantity > 0]
+    quotes = ask(tools, [symbol for symbol, _ in held], None).quotes
+    return value(held, {symbol: quote.bid for symbol, quote in quotes.items()})
 
 
 def _no_profit(tools: Tools) -> str:
@@ -264,10 +278,14 @@ def _no_profit(tools: Tools) -> str:
 
 def _show_profit(tools: Tools, by: By, rows: Sequence[ProfitReport], whole: ProfitReport) -> None:
     made = layout.table([by.value], ["cycles", "bought $", "sold $", "fees $", "net profit $", "% of bought"])
-    for row in rows:
-        made.add_row(*_profit_cells(row), end_section=row is rows[-1])
-    made.add_row(*_profit_cells(whole), style="bold")
-    layout.show(tools.console, made)
+    narrow = layout.table([by.value], ["cycles", "bought $\nsold $", "fees $\nnet profit $", "% of bought"])
+    for row in (*rows, whole):
+        is_last, style = row is rows[-1], "bold" if row is whole else None
+        label, cycles, bought, sold, fees, profit, share = cells = _profit_cells(row)
+        made.add_row(*cells, end_section=is_last, style=style)
+        pairs = (f"{bought}\n{sold}", f"{fees}\n{profit}")
+        narrow.add_row(label, cycles, *pairs, share, end_section=is_last, style=style)
+    layout.show(tools.console, made, narrow)
     layout.tell(
         tools.console,
         "Completed cycles by the UTC time of their sale. Net profit is after all fees; fees taken in coins "

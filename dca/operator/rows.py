@@ -23,6 +23,7 @@ from dca.model import (
 )
 from dca.operator import ladder
 from dca.operator.overview import Market, Overview
+from dca.valuation import Valuation, spent, unrealized_profit, value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,13 @@ class Row:
 def rows(look: Overview) -> list[Row]:
     """A row per asset, in the order of dca_assets."""
     return [_row(look, asset) for asset in look.books.assets]
+
+
+def valued(look: Overview) -> Valuation:
+    """All open cycles at the bids."""
+    symbols = {asset.id: asset.asset_symbol for asset in look.books.assets}
+    held = [(symbols[cycle.asset_id], cycle) for cycle in look.books.cycles.values()]
+    return value(held, {symbol: quote.bid for symbol, quote in look.market.quotes.items()})
 
 
 def _row(look: Overview, asset: Asset) -> Row:
@@ -146,23 +154,12 @@ def next_buy(asset: Asset, cycle: Cycle, rules: TradingRules) -> Decimal | None:
     return None if cycle.status in IN_FLIGHT else strategy.ANY_PRICE
 
 
-def spent(cycle: Cycle) -> Decimal:
-    """Dollars that the cycle has cost so far, less what its sales brought after their fee."""
-    return cycle.bought_cost - cycle.sold_proceeds + cycle.sell_fee
-
-
 def break_even(cycle: Cycle, rules: TradingRules) -> Decimal | None:
     """The price at which a sale of all that can be sold brings back what was spent, after its fee."""
     sellable = round_down(cycle.quantity, rules.qty_increment)
     if sellable <= 0:
         return None
     return ledger.break_even_price(max(spent(cycle), ZERO), sellable)
-
-
-def unrealized_profit(cycle: Cycle, bid: Decimal) -> Decimal:
-    """Dollars won, after all fees, if everything held was sold at that bid."""
-    value = cycle.quantity * bid
-    return value - ledger.dollar_fee(value) - spent(cycle)
 
 
 def distance(price: Decimal | None, target: Decimal | None) -> Decimal | None:

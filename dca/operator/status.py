@@ -101,7 +101,8 @@ def screen(look: Overview, console: Console, height: int | None = None) -> Rende
         return Group(*above, Text(), Text(NO_ASSET), Text(), *below)
 
     def whole(made: Table) -> RenderableType:
-        return Group(*above, Text(), layout.whole(console, made), Text(), *below)
+        open_ones = Text(f"Together: {rows.valued(look)}.")
+        return Group(*above, Text(), layout.whole(console, made), open_ones, Text(), *below)
 
     return whole(window.chosen(console, forms(found, look.now), whole, height))
 
