@@ -12,7 +12,7 @@ START_SECONDS = 300.0
 HOUR_SECONDS = 3600.0
 BUSY = Mood(tide=0.02, tide_seconds=1500.0, spread_seconds=300.0, ripple=0.0004)
 """Prices of all pairs go 2 % up and 2 % down from their middle together every 25 minutes, and each a little
-by itself: some 600 orders within the hour. At 720 the order-rate fuse (dca/fuse.py) takes it for a bug."""
+by itself: some 600 orders within the hour."""
 _THIN_SECONDS, _HALT_SECONDS = 900.0, 600.0
 
 

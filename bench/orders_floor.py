@@ -27,14 +27,15 @@ from alpaca.trading.client import TradingClient
 from websockets.asyncio.client import connect
 
 from bench.orders_seed import AMOUNT, DEVIATION_PERCENT, MIN_ORDER_SIZE, QTY_INCREMENT
-from dca.model import Asset, Control, Cycle, Order
+from dca import store
+from dca.model import Control, Cycle, Order
 from dca.store_connections import SESSION
 from dca.store_rows import columns
 
 _STEP = 1 - float(DEVIATION_PERCENT) / 100
 _PROFIT = 1.03
 """Well above any take-profit of the bench."""
-_ASSET, _CYCLE, _ORDER = ", ".join(columns(Asset)), ", ".join(columns(Cycle)), ", ".join(columns(Order))
+_ASSET, _CYCLE, _ORDER = store._ASSET, ", ".join(columns(Cycle)), ", ".join(columns(Order))
 _CONTROL = ", ".join(columns(Control))
 _NEW = columns(Order, but=frozenset({"id"}))
 _CHANGED = columns(Cycle, but=frozenset({"id", "version", "asset_id"}))
@@ -45,10 +46,8 @@ LIVE_CYCLE = f"SELECT {_CYCLE} FROM dca_cycles WHERE live_asset_id = %s FOR UPDA
 THE_ASSET = f"SELECT {_ASSET} FROM dca_assets WHERE id = %s"
 ORDERS = f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id = %s ORDER BY seq FOR UPDATE"
 PLACED = (
-    "SELECT COUNT(*) AS in_an_hour,"
-    " COALESCE(SUM(asset_id = %s AND created_at > %s), 0) AS of_asset_in_a_minute,"
-    " (SELECT COUNT(*) FROM dca_assets WHERE is_enabled) AS enabled_assets"
-    " FROM dca_orders WHERE created_at > %s AND created_at <= %s"
+    "SELECT COUNT(*) AS in_an_hour, COALESCE(SUM(created_at > %s), 0) AS in_a_minute"
+    " FROM dca_orders WHERE created_at > %s AND created_at <= %s AND asset_id = %s"
     " AND created_at >"
     " COALESCE((SELECT mode_set_at FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
     " AND purpose NOT IN ('adopted', 'outside')"
@@ -57,8 +56,8 @@ INSERT = f"INSERT INTO dca_orders ({', '.join(_NEW)}) VALUES ({', '.join(['%s'] 
 ATTEMPT = "INSERT INTO dca_order_attempts (order_id, attempt, sent_at) VALUES (%s, %s, %s)"
 WRITTEN = f"SELECT {_ORDER} FROM dca_orders WHERE id = %s"
 UPDATE = (
-    f"UPDATE dca_cycles SET {', '.join(f'{name} = %s' for name in _CHANGED)}, version = version + 1"
-    " WHERE id = %s AND version = %s"
+    f"UPDATE dca_cycles SET {', '.join(f'{name} = %s' for name in _CHANGED)},"
+    " version = IF(version < 2000000000, version + 1, 0) WHERE id = %s AND version = %s"
 )
 COMMIT = "COMMIT"
 CLAIM = (BEGIN, CONTROL, LIVE_CYCLE, THE_ASSET, ORDERS, PLACED, INSERT, ATTEMPT, WRITTEN, UPDATE, COMMIT)

@@ -276,7 +276,7 @@ def _kill_switch(control: Control) -> Iterator[Finding]:
     if (control.mode_reason or "").startswith(fuse.NAME):
         subject = "Too many orders: buys are off"
         lines += [
-            "The bot turned it by itself: a market that falls that fast is rare, a bug is likelier.",
+            "The bot turned it by itself: several assets wanted, at once, what no strategy wants.",
             "First see ./bot orders. If each was right: ./bot resume counts anew; .env has the limits.",
         ]
     yield _health_finding("kill switch", subject, lines)

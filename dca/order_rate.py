@@ -1,26 +1,46 @@
 """The order-rate fuse at work, inside a claim's transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from dca import fuse, lifecycle
 from dca.fuse import Fuse
 from dca.logs import Troubles
-from dca.model import Cycle, Mode, Side
+from dca.model import Asset, Cycle, Mode, Order, Side, TradingRules
 from dca.ports import Transaction
+from dca.strategy import Place
 
 
 def is_sane(
-    tx: Transaction, limits: Fuse, cycle: Cycle, symbol: str, side: Side, now: datetime, troubles: Troubles
+    tx: Transaction,
+    limits: Fuse,
+    asset: Asset,
+    cycle: Cycle,
+    orders: Sequence[Order],
+    action: Place,
+    rules: TradingRules,
+    now: datetime,
+    troubles: Troubles,
 ) -> bool:
-    """Whether one more order is within reason (F54). If not, buys go off for all assets until the operator
-    resumes; a sell waits as after a refusal. The cycle's row is locked by the caller."""
-    reason = fuse.blown(limits, symbol, side, tx.orders_placed(cycle.asset_id, now))
+    """Whether one more order is within reason (F54). If not, that side of the asset waits as after a refusal.
+    Buys go off for all assets, until the operator resumes, once it holds several back at a time. The cycle's
+    row is locked by the caller."""
+    symbol, side = asset.asset_symbol, action.purpose.side
+    reason = fuse.contradiction(asset, orders, action.purpose, action.level, rules.min_order_size)
+    reason = reason or _too_many(tx, limits, asset, side, now)
     if reason is None:
         troubles.ends("fuse", f"{symbol} too many orders", now, symbol=symbol)
         return True
     troubles.begins("fuse", f"{symbol} too many orders", reason, now, symbol=symbol)
-    if side is Side.SELL:
-        tx.update_cycle(lifecycle.refused(cycle, side, reason, now))
-    else:
-        tx.set_mode(Mode.EXITS_ONLY, f"{fuse.NAME}: {reason}")
+    tx.update_cycle(lifecycle.refused(cycle, side, f"{fuse.NAME}: {reason}", now))
+    held_back = tx.buys_held_back(fuse.NAME, now)
+    if side is Side.BUY and held_back >= fuse.ASSETS_BEYOND_DOUBT:
+        tx.set_mode(Mode.EXITS_ONLY, f"{fuse.NAME}: {held_back} assets at once, the last: {reason}")
     return False
+
+
+def _too_many(tx: Transaction, limits: Fuse, asset: Asset, side: Side, now: datetime) -> str | None:
+    """In a quiet market an index alone answers; only after many orders it is asked what became of them."""
+    if not fuse.reached(limits, side, tx.orders_placed(asset.id, now)):
+        return None
+    return fuse.blown(limits, asset.asset_symbol, side, tx.orders_in_vain(asset.id, now))

@@ -18,21 +18,36 @@ class Looks(Statements):
     """Statements that read and lock nothing."""
 
     def orders_placed(self, asset_id: int, now: datetime) -> Placed:
-        """How busy we were before `now`, for the order-rate fuse; read from an index alone."""
+        """How busy an asset was before `now`, for the order-rate fuse; read from an index alone."""
+        return self._placed(asset_id, now)
+
+    def orders_in_vain(self, asset_id: int, now: datetime) -> Placed:
+        """The same of orders of which nothing was filled, so far."""
+        return self._placed(asset_id, now, " AND filled_qty = 0")
+
+    def _placed(self, asset_id: int, now: datetime, condition: str = "") -> Placed:
         row = self._rows(
-            "SELECT COUNT(*) AS in_an_hour,"
-            " COALESCE(SUM(asset_id = %s AND created_at > %s), 0) AS of_asset_in_a_minute,"
-            " (SELECT COUNT(*) FROM dca_assets WHERE is_enabled) AS enabled_assets"
-            " FROM dca_orders WHERE created_at > %s AND created_at <= %s"
+            "SELECT COUNT(*) AS in_an_hour, COALESCE(SUM(created_at > %s), 0) AS in_a_minute"
+            " FROM dca_orders WHERE created_at > %s AND created_at <= %s AND asset_id = %s"
             " AND created_at >"
             " COALESCE((SELECT mode_set_at FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
-            " AND purpose NOT IN ('adopted', 'outside')",
-            asset_id,
+            f" AND purpose NOT IN ('adopted', 'outside'){condition}",
             now - timedelta(minutes=1),
             now - timedelta(hours=1),
             now,
+            asset_id,
         )[0]
         return Placed(**{name: int(value) for name, value in row.items()})
+
+    def buys_held_back(self, reason: str, now: datetime) -> int:
+        """How many live cycles wait with their buys for a reason that begins so."""
+        rows = self._rows(
+            "SELECT COUNT(*) AS cycles FROM dca_cycles"
+            " WHERE live_asset_id IS NOT NULL AND next_buy_at > %s AND problem LIKE %s",
+            now,
+            f"{reason}%",
+        )
+        return int(rows[0]["cycles"])
 
     def given_up_orders(self, closed_after: datetime) -> list[Order]:
         """Orders that were refused or never arrived, as far as is known. Not locked."""

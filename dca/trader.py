@@ -218,7 +218,8 @@ class Trader:
         side, limits = action.purpose.side, self._limits.fuse
         if (side is Side.SELL) != (position is not None):
             return None  # the rows turned since the look from memory: the next quote looks anew
-        if not order_rate.is_sane(tx, limits, cycle, asset.asset_symbol, side, now, self._troubles):
+        troubles = self._troubles
+        if not order_rate.is_sane(tx, limits, current, cycle, orders, action, rules, now, troubles):
             return None
         if position is not None:
             checked = self._against_position(tx, cycle, orders, action, rules, position)

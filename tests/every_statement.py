@@ -81,6 +81,8 @@ TRADING: dict[str, Call] = {
     "open_orders": lambda tx, w: tx.open_orders(),
     "cycle_of_order": lambda tx, w: tx.cycle_of_order(w.order.client_order_id),
     "orders_placed": lambda tx, w: tx.orders_placed(1, w.now),
+    "orders_in_vain": lambda tx, w: tx.orders_in_vain(1, w.now),
+    "buys_held_back": lambda tx, w: tx.buys_held_back("order-rate fuse", w.now),
     "attempts": lambda tx, w: tx.attempts(w.order.id),
     "insert_attempt": lambda tx, w: tx.insert_attempt(w.order.id, 2, w.now),
     "answer_attempt": lambda tx, w: tx.answer_attempt(w.order.id, 1, "accepted"),

@@ -241,7 +241,7 @@ CARETAKERS: dict[str, tuple[Callable[[Job], object], Cost]] = {
     "cooldown_manager": (cooldown_manager.main, Cost(1, 1)),
     "consistency_checker": (
         lambda job: Checker(job).run(),
-        Cost(22, 10, ("account", "trading_rules", "positions", "open_orders", "closed_orders")),
+        Cost(23, 10, ("account", "trading_rules", "positions", "open_orders", "closed_orders")),
     ),
     "watchdog": (
         lambda job: Guard(job, Supervisor(job.settings, job.clock)).ask_for_keys(),

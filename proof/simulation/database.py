@@ -5,14 +5,13 @@ A transaction runs without a switch in between, as if every row it touches were 
 single statements are for the races on the real server (tests/test_races.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from dca.errors import LostRace
-from dca.fuse import Placed
 from dca.ledger import unknown_word
 from dca.model import (
     ENDED,
@@ -26,6 +25,7 @@ from dca.model import (
     OrderState,
 )
 from dca.records import MissingPosition
+from proof.simulation.looks import Looks
 from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
 
 R = TypeVar("R")
@@ -67,7 +67,7 @@ class Tables:
         return self.last_id[table]
 
 
-class Transaction:
+class Transaction(Looks):
     """One transaction; `before_statement` is called with a name before each, and may raise."""
 
     def __init__(self, tables: Tables, before_statement: Callable[[str], None]) -> None:
@@ -146,110 +146,12 @@ class Transaction:
         self._statement("open_orders")
         return [self._tables.orders[key] for key in self._tables.open_orders]
 
-    def given_up_orders(self, closed_after: datetime) -> list[Order]:
-        self._statement("given_up_orders")
-        given_up = {OrderState.VOID, OrderState.REJECTED}
-        return [
-            order
-            for order in self._tables.orders.values()
-            if order.state in given_up and order.closed_at is not None and order.closed_at > closed_after
-        ]
-
-    def error_cycles(self, completed_after: datetime) -> list[Cycle]:
-        self._statement("error_cycles")
-        return [each for each in self._ended(completed_after) if each.status is CycleStatus.ERROR]
-
-    def leftover_cycles(self, completed_after: datetime) -> list[Cycle]:
-        self._statement("leftover_cycles")
-        found = []
-        for cycle in self._ended(completed_after):
-            sizes = [
-                self._tables.orders[key].min_order_size for key in self._tables.of_cycle.get(cycle.id, ())
-            ]
-            if cycle.status is CycleStatus.COMPLETE and sizes and cycle.quantity >= max(sizes):
-                found.append(cycle)
-        return found
-
-    def _ended(self, after: datetime) -> Iterable[Cycle]:
-        cycles = self._tables.cycles.values()
-        return (each for each in cycles if each.completed_at is not None and each.completed_at > after)
-
-    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
-        self._statement("orders_with_assumed_fees")
-        return [
-            order
-            for order in self._tables.orders.values()
-            if order.fee_source == "assumed"
-            and order.filled_qty > 0
-            and order.closed_at is not None
-            and order.closed_at > closed_after
-        ]
-
-    def undecided_orders(self) -> list[Order]:
-        self._statement("undecided_orders")
-        return [order for order in self._tables.orders.values() if order.is_undecided]
-
-    def known_ids(self, client_order_ids: list[str]) -> set[str]:
-        self._statement("known_ids")
-        return {name for name in client_order_ids if name in self._tables.by_client_id}
-
-    def known_orders(self, client_order_ids: list[str]) -> list[Order]:
-        self._statement("known_orders")
-        tables = self._tables
-        return [tables.orders[tables.by_client_id[n]] for n in client_order_ids if n in tables.by_client_id]
-
-    def orders_seen(self, cycle_id: int) -> list[Order]:
-        self._statement("orders_seen")
-        return [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
-
-    def orders_of_cycles(self, cycle_ids: list[int]) -> list[Order]:
-        self._statement("orders_of_cycles")
-        tables = self._tables
-        return [tables.orders[key] for each in sorted(cycle_ids) for key in tables.of_cycle.get(each, ())]
-
-    def cycles_ended_since(self, then: datetime) -> list[Cycle]:
-        self._statement("cycles_ended_since")
-        return list(self._ended(then))
-
-    def ended_cycles(self, asset_id: int, ended_after: datetime) -> list[Cycle]:
-        self._statement("ended_cycles")
-        mine = [each for each in self._ended(ended_after) if each.asset_id == asset_id]
-        return sorted(mine, key=lambda cycle: -cycle.id)
-
-    def last_done_run_at(self, job: str, before: datetime) -> datetime | None:  # noqa: ARG002
-        """The runs of caretakers are not written down here."""
-        self._statement("last_done_run_at")
-        return None
-
-    def missing_positions(self) -> list[MissingPosition]:
-        self._statement("missing_positions")
-        return [self._tables.missing[key] for key in sorted(self._tables.missing)]
-
     def replace_missing_positions(self, found: list[MissingPosition]) -> None:
         self._statement("replace_missing_positions")
         for key in list(self._tables.missing):
             self._drop(self._tables.missing, key)
         for each in found:
             self._set(self._tables.missing, each.cycle_id, each)
-
-    def orders_placed(self, asset_id: int, now: datetime) -> Placed:
-        self._statement("orders_placed")
-        recent = [
-            each for each in self._tables.orders.values() if now - timedelta(hours=1) < each.created_at <= now
-        ]
-        minute = now - timedelta(minutes=1)
-        return Placed(
-            of_asset_in_a_minute=sum(
-                each.asset_id == asset_id and each.created_at > minute for each in recent
-            ),
-            in_an_hour=len(recent),
-            enabled_assets=sum(asset.is_enabled for asset in self._tables.assets.values()),
-        )
-
-    def last_action_at(self, asset_symbol: str, command: str) -> datetime | None:  # noqa: ARG002
-        """Nobody gives commands here."""
-        self._statement("last_action_at")
-        return None
 
     # ---- writing ---------------------------------------------------------------------------------------
 

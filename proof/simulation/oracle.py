@@ -124,6 +124,8 @@ class Oracle:
         self._epoch = max(self._epoch, order.epoch)
 
     def _check_cycle(self, cycle: Cycle, tables: Tables) -> None:
+        if (cycle.problem or "").startswith("order-rate fuse"):
+            self.broken("F54", f"cycle {cycle.id} is held back although nothing is wrong: {cycle.problem}")
         if cycle.status is CycleStatus.ERROR:  # coins leave this exchange by sales only, and those are known
             self.broken("I09", f"cycle {cycle.id} ended as error: {cycle.problem}")
         orders = [tables.orders[key] for key in tables.of_cycle.get(cycle.id, ())]

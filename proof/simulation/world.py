@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from dca import settings as settings_module
-from dca.fuse import Fuse
 from dca.model import LIVE_STATES, FeeSource
 from dca.settings import Settings
 from paper_exchange.engine import Engine
@@ -48,7 +47,6 @@ def short_settings() -> Settings:
         "stale_order_limit": timedelta(seconds=40),
         "stuck_sell_limit": timedelta(seconds=15),
         "gone_seconds": 6.0,
-        "fuse": Fuse(per_minute=1_000, per_hour=100_000),
         "state_dir": Path("/nonexistent"),
     }
     return Settings(**values)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dca.errors import BrokenRule, LostRace, OurBug
+from dca.fuse import Placed
 from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
 from dca.records import MissingPosition
 from dca.settings import DatabaseSettings
@@ -81,8 +82,33 @@ def test_an_order_is_read_as_it_was_written(run: Run) -> None:
     assert run(lambda tx: tx.cycle_of_order(written.client_order_id)) == 1
     assert run(lambda tx: tx.known_ids([written.client_order_id, "other"])) == {written.client_order_id}
     assert run(lambda tx: tx.attempts(written.id)) == (1, 1)
-    placed = run(lambda tx: tx.orders_placed(1, written.created_at + timedelta(seconds=1)))
-    assert (placed.of_asset_in_a_minute, placed.in_an_hour, placed.enabled_assets) == (1, 1, 1)
+
+
+def test_orders_are_counted_by_time_and_by_what_was_filled(run: Run) -> None:
+    written = run(lambda tx: tx.insert_order(sent()))
+    at = written.created_at
+
+    def counted(seconds: int) -> list[Placed]:
+        now = at + timedelta(seconds=seconds)
+        return [run(lambda tx: tx.orders_placed(1, now)), run(lambda tx: tx.orders_in_vain(1, now))]
+
+    assert counted(1) == counted(59) == [Placed(in_a_minute=1, in_an_hour=1)] * 2
+    assert counted(60) == [Placed(in_a_minute=0, in_an_hour=1)] * 2
+    assert counted(-1) == counted(3600) == [Placed(in_a_minute=0, in_an_hour=0)] * 2
+    filled = replace(written, filled_qty=Decimal("0.1"), filled_avg_price=Decimal(100))
+    run(lambda tx: tx.update_order(filled))
+    assert counted(1) == [Placed(in_a_minute=1, in_an_hour=1), Placed(in_a_minute=0, in_an_hour=0)]
+    assert run(lambda tx: tx.orders_placed(2, at)) == Placed(in_a_minute=0, in_an_hour=0)
+
+
+def test_buys_that_are_held_back_are_counted_by_reason_and_time(run: Run) -> None:
+    cycle = run(lambda tx: tx.cycle(1))
+    assert run(lambda tx: tx.buys_held_back("a reason", NOW)) == 0
+    waits = replace(cycle, refusals=1, problem="a reason: words", next_buy_at=NOW + timedelta(minutes=5))
+    run(lambda tx: tx.update_cycle(waits))
+    assert run(lambda tx: tx.buys_held_back("a reason", NOW)) == 1
+    assert run(lambda tx: tx.buys_held_back("another", NOW)) == 0
+    assert run(lambda tx: tx.buys_held_back("a reason", NOW + timedelta(minutes=5))) == 0
 
 
 @pytest.mark.parametrize("second", [sent(2), sent(1, client_order_id="dca-test-1-1-b", seq=2)])
