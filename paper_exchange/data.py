@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from paper_exchange.engine import Engine
+from paper_exchange.parameters import Query
 from paper_exchange.values import Quote, Refused
 from paper_exchange.wire import stamp
 from recordings.values import Level
@@ -109,10 +110,10 @@ class MarketDataRest:
         what = request.match_info["what"]
         if what not in ("quotes", "trades", "bars"):
             raise Refused(404, None, "Not Found")
+        query = Query(request.query, status=400, code=0)
         today = self._engine.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        start = _time(request.query.get("start")) or today
-        end = _time(request.query.get("end"))
-        limit = min(int(request.query.get("limit", 1000)), 10_000)
+        start, end = query.time("start") or today, query.time("end")
+        limit = query.whole("limit", 1000, least=1, most=10_000)
         found: dict[str, list[Json]] = {}
         left = limit
         for symbol in self._symbols(request):
@@ -131,13 +132,6 @@ class MarketDataRest:
 
 def _levels(levels: list[Level]) -> list[Json]:
     return [{"p": float(price), "s": float(size)} for price, size in levels]
-
-
-def _time(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    at = datetime.fromisoformat(text.replace(" ", "+"))
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _within(row: Json, start: datetime, end: datetime | None) -> bool:

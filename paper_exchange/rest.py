@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from itertools import dropwhile, islice
 from typing import Any
 
 from aiohttp import web
@@ -12,11 +13,13 @@ from aiohttp import web
 from paper_exchange import views, wire
 from paper_exchange.engine import Engine
 from paper_exchange.faults import Fault
-from paper_exchange.values import Order, Refused, plain
+from paper_exchange.parameters import Query
+from paper_exchange.values import STEP, Order, Refused, plain
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE, _MAX_PAGE = 50, 500
+_ACTIVITIES = 100
 
 
 class Dropped(Exception):
@@ -24,11 +27,11 @@ class Dropped(Exception):
 
 
 def refusal(error: Refused) -> web.Response:
+    """In Alpaca's form: JSON with a message and a code (0: without), or plain text (None)."""
     if error.code is None:
         return web.Response(status=error.status, text=error.message)
-    return web.json_response(
-        {"code": error.code, "message": error.message, **error.more}, status=error.status
-    )
+    code = {"code": error.code} if error.code else {}
+    return web.json_response({**code, "message": error.message, **error.more}, status=error.status)
 
 
 class Trading:
@@ -58,8 +61,8 @@ class Trading:
             web.patch("/v2/orders/{id}", self.replace),
             web.get("/v2/positions", self.positions),
             web.delete("/v2/positions", self.close_all),
-            web.get("/v2/positions/{name}", self.position),
-            web.delete("/v2/positions/{name}", self.close),
+            web.get("/v2/positions/{name:.+}", self.position),
+            web.delete("/v2/positions/{name:.+}", self.close),
         ]
 
     async def account(self, request: web.Request) -> web.StreamResponse:
@@ -107,13 +110,13 @@ class Trading:
         )
 
     async def calendar(self, request: web.Request) -> web.StreamResponse:
-        start = datetime.fromisoformat(request.query.get("start", self._engine.now.date().isoformat()))
-        end = datetime.fromisoformat(request.query.get("end", self._engine.now.date().isoformat()))
-        days = [start + timedelta(days=n) for n in range(min((end - start).days + 1, 400))]
+        query, today = Query(request.query), self._engine.now.date()
+        start, end = query.day("start", today), query.day("end", today)
+        days = [start + timedelta(days=number) for number in range(min((end - start).days + 1, 400))]
         hours = {"open": "09:30", "close": "16:00", "session_open": "0400", "session_close": "2000"}
         return web.json_response(
             [
-                {"date": day.date().isoformat(), **hours, "settlement_date": day.date().isoformat()}
+                {"date": day.isoformat(), **hours, "settlement_date": day.isoformat()}
                 for day in days
                 if day.weekday() < 5
             ]
@@ -122,10 +125,7 @@ class Trading:
     # ---- orders ------------------------------------------------------------------------------------
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        try:
-            body = json.loads(await request.text())
-        except ValueError:
-            raise Refused(400, 40010000, "request body format is invalid") from None
+        body = await read_json(request)
         client_id = body.get("client_order_id") if isinstance(body, dict) else None
         return await self._journaled(request, client_id, lambda: self._submit(request, body))
 
@@ -198,38 +198,21 @@ class Trading:
         return web.json_response(views.order_as_of(self._engine, order, seconds))
 
     async def orders(self, request: web.Request) -> web.StreamResponse:
-        query = request.query
-        status = query.get("status", "open")
-        if status not in ("open", "closed", "all"):
-            raise Refused(422, 42210000, f"invalid status: {status}")
-        found = [
-            o for o in self._engine.orders.values() if status == "all" or o.is_open == (status == "open")
-        ]
-        if query.get("symbols"):
-            names = {name.replace("/", "") for name in query["symbols"].split(",")}
-            found = [o for o in found if o.symbol.replace("/", "") in names]
-        if query.get("side"):
-            found = [o for o in found if o.side == query["side"]]
-        if query.get("after"):
-            found = [o for o in found if o.created_at > _time(query["after"])]
-        if query.get("until"):
-            found = [o for o in found if o.created_at < _time(query["until"])]
-        found.sort(key=lambda o: o.created_at, reverse=query.get("direction", "desc") == "desc")
-        found = self._from_cursor(found, query.get("before_order_id"), query.get("after_order_id"))
-        limit = min(int(query.get("limit", _PAGE)), _MAX_PAGE)
+        query = Query(request.query)
+        status = query.choice("status", ("open", "closed", "all"), "open")
+        newest_first = query.choice("direction", ("asc", "desc"), "desc") == "desc"
+        limit = query.whole("limit", _PAGE, least=1, most=_MAX_PAGE, clip=True)
         smaller = self._engine.faults.peek("page_limit")
         if smaller is not None:
             limit = min(limit, int(smaller.args.get("n", 2)))
-        return web.json_response([self._engine.order_json(o) for o in found[:limit]])
-
-    @staticmethod
-    def _from_cursor(found: list[Order], before: str | None, after: str | None) -> list[Order]:
-        """Orders on one side of another one, in the order of the list."""
-        ids = [order.id for order in found]
-        for cursor in (before, after):
-            if cursor in ids:
-                return found[ids.index(cursor) + 1 :]
-        return found
+        known = self._engine.open_orders() if status == "open" else self._engine.orders.values()
+        in_order = reversed(known) if newest_first else iter(known)
+        fits = _order_filter(query, open_only=status == "open", closed_only=status == "closed")
+        found: Iterator[Order] = (order for order in in_order if fits(order))
+        cursor = query.text("before_order_id") or query.text("after_order_id")
+        if cursor in self._engine.orders:
+            found = _after(found, cursor)
+        return web.json_response([self._engine.order_json(order) for order in islice(found, limit)])
 
     async def cancel(self, request: web.Request) -> web.StreamResponse:
         async def work() -> web.StreamResponse:
@@ -270,17 +253,21 @@ class Trading:
         symbol = self._position_symbol(request.match_info["name"])
         return web.json_response(views.position(self._engine, symbol))
 
-    def _close(self, symbol: str, share: str | None = None, qty: str | None = None) -> Order:
+    def _close(self, symbol: str, share: Decimal | None = None, qty: Decimal | None = None) -> Order:
+        """Sell a position: all of it, `share` percent, or `qty` coins."""
         available = self._engine.available(symbol)
-        if qty is None and share is not None:
-            qty = plain((available * _number(share) / 100).quantize(available))
+        if share is not None and share > 100:
+            raise Refused(422, 42210000, "percentage must be between 0 and 100")
+        if qty is None:
+            qty = (available * (share or 100) / 100).quantize(STEP, rounding=ROUND_DOWN)
         body = {"symbol": symbol, "side": "sell", "type": "market", "time_in_force": "gtc"}
-        return self._engine.submit({**body, "qty": qty or plain(available)}, manual=True)
+        return self._engine.submit({**body, "qty": plain(qty)}, manual=True)
 
     async def close(self, request: web.Request) -> web.StreamResponse:
         async def work() -> web.StreamResponse:
             symbol = self._position_symbol(request.match_info["name"])
-            order = self._close(symbol, request.query.get("percentage"), request.query.get("qty"))
+            query = Query(request.query)
+            order = self._close(symbol, query.amount("percentage"), query.amount("qty"))
             self._wake()
             return web.json_response(self._engine.order_json(order))
 
@@ -307,37 +294,72 @@ class Trading:
     # ---- activities --------------------------------------------------------------------------------
 
     async def activities(self, request: web.Request) -> web.StreamResponse:
-        query = request.query
-        kinds = request.match_info.get("kind") or query.get("activity_types") or ""
-        wanted = set(kinds.split(",")) - {""}
-        rows = [r for r in self._engine.activities if not wanted or r["activity_type"] in wanted]
-        if query.get("after"):
-            rows = [r for r in rows if _time(_row_time(r)) > _time(query["after"])]
-        if query.get("until"):
-            rows = [r for r in rows if _time(_row_time(r)) < _time(query["until"])]
-        if query.get("direction", "desc") == "desc":
-            rows = rows[::-1]
-        token = query.get("page_token")
-        ids = [row["id"] for row in rows]
-        if token in ids:
-            rows = rows[ids.index(token) + 1 :]
-        return web.json_response(rows[: min(int(query.get("page_size", 100)), 100)])
+        query = Query(request.query)
+        wanted = {*(request.match_info.get("kind") or query.text("activity_types")).split(",")} - {""}
+        after, until, day = query.time("after"), query.time("until"), query.time("date")
+        newest_first = query.choice("direction", ("asc", "desc"), "desc") == "desc"
+        size = query.whole("page_size", _ACTIVITIES, least=1, most=_ACTIVITIES, clip=True)
+        rows = self._engine.activities
+        found: Iterator[Json] = (
+            row
+            for row in (reversed(rows) if newest_first else iter(rows))
+            if (not wanted or row["activity_type"] in wanted) and _is_between(row, after, until, day)
+        )
+        token = query.text("page_token")
+        if token:
+            found = _after_row(found, token)
+        return web.json_response(list(islice(found, size)))
+
+
+def _is_between(row: Json, after: datetime | None, until: datetime | None, day: datetime | None) -> bool:
+    if after is None and until is None and day is None:
+        return True
+    at = datetime.fromisoformat(_row_time(row))
+    if (after is not None and at <= after) or (until is not None and at >= until):
+        return False
+    return day is None or at.date() == day.date()
+
+
+def _after_row(rows: Iterator[Json], token: str) -> Iterator[Json]:
+    """The rows behind the one with this id; none if it is not among them."""
+    return islice(dropwhile(lambda row: row["id"] != token, rows), 1, None)
+
+
+def _after(orders: Iterator[Order], order_id: str) -> Iterator[Order]:
+    return islice(dropwhile(lambda order: order.id != order_id, orders), 1, None)
+
+
+def _order_filter(query: Query, *, open_only: bool, closed_only: bool) -> Callable[[Order], bool]:
+    """Whether an order is one of those that a list asks for."""
+    names = {name.replace("/", "") for name in query.words("symbols")}
+    side = query.choice("side", ("buy", "sell", ""), "")
+    after, until = query.time("after"), query.time("until")
+    others = query.text("asset_class", "crypto") not in ("crypto", "all")
+
+    def fits(order: Order) -> bool:
+        if others or (open_only and not order.is_open) or (closed_only and order.is_open):
+            return False
+        if (names and order.symbol.replace("/", "") not in names) or (side and order.side != side):
+            return False
+        return (after is None or order.created_at > after) and (until is None or order.created_at < until)
+
+    return fits
+
+
+async def read_json(request: web.Request) -> object:
+    """The body.
+
+    Raises:
+        Refused: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(await request.text())
+    except (ValueError, RecursionError):
+        raise Refused(400, 40010000, "request body format is invalid") from None
 
 
 def _row_time(row: Json) -> str:
     return str(row.get("transaction_time") or row.get("created_at"))
-
-
-def _number(text: str) -> Decimal:
-    return Decimal(text)
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise Refused(422, 42210000, f"invalid time: {text}") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _bad_answer(fault: Fault) -> web.Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from paper_exchange.parameters import LARGEST
 from paper_exchange.values import MAX_COST, MIN_COST, STEP, Account, Order, Pair, Quote, Refused, plain
 
 _CODE = 42210000
@@ -35,6 +36,8 @@ def _amount(body: Mapping[str, Any], name: str, decimals: int) -> Decimal | None
         raise Refused(422, _CODE, f"invalid {name}") from None
     if not amount.is_finite() or amount <= 0:
         raise Refused(422, _CODE, f"{name} must be > 0")
+    if amount >= LARGEST:
+        raise Refused(422, _CODE, f"{name} is too large")
     if amount != round(amount, decimals):
         raise Refused(422, _CODE, f"{name} value must be limited to {decimals} decimal places")
     return amount

@@ -79,7 +79,7 @@ class Site:
         except web.HTTPNotFound:
             if request.path.startswith("//"):  # a base URL that ended with a slash
                 return await self._resolve_again(request)
-            return web.Response(status=404, text="Not Found")
+            return refusal(Refused(404, 40410000, "endpoint not found"))
 
     async def _resolve_again(self, request: web.Request) -> web.StreamResponse:
         again = request.clone(rel_url=request.raw_path[1:])

@@ -122,23 +122,25 @@ class TradeUpdates(Hub):
             return authorized
         try:
             asked = json.loads(data)
-            action = asked.get("action")
-        except (ValueError, AttributeError):
+        except (ValueError, RecursionError):
             return authorized
+        if not isinstance(asked, dict):
+            return authorized
+        action = asked.get("action")
         if action in ("auth", "authenticate"):
             return await self._authorize(socket, asked)
         if action == "listen":
             if not authorized:
                 await self._send(socket, "authorization", {"status": "unauthorized", "action": "listen"})
                 return False
-            streams = asked.get("data", {}).get("streams", [])
+            streams = _words(_object(asked.get("data")).get("streams"))
             self._listening = "trade_updates" in streams
             await self._send(socket, "listening", {"streams": streams})
         return authorized
 
     async def _authorize(self, socket: web.WebSocketResponse, asked: Json) -> bool:
         old = asked.get("action") == "authenticate"
-        given = asked.get("data", {}) if old else asked
+        given = _object(asked.get("data")) if old else asked
         names = ("key_id", "secret_key") if old else ("key", "secret")
         good = self.is_key(given.get(names[0]), given.get(names[1]))
         answer: Json = {"status": "authorized" if good else "unauthorized", "action": "authenticate"}
@@ -231,7 +233,7 @@ class MarketData(Hub):
                 continue
             asked = _read(message.data, packed)
             action = None if asked is None else asked.get("action")
-            if asked is None or action not in ("subscribe", "unsubscribe", "auth"):
+            if asked is None or action not in ("subscribe", "unsubscribe", "auth") or not _is_sane(asked):
                 await _send(socket, packed, [{"T": "error", "code": 400, "msg": "invalid syntax"}])
             elif action == "auth":
                 await _send(socket, packed, [{"T": "error", "code": 403, "msg": "already authenticated"}])
@@ -243,7 +245,7 @@ class MarketData(Hub):
 
     def _subscribe(self, asked: Json, *, add: bool) -> None:
         for channel in CHANNELS:
-            symbols = set(asked.get(channel) or [])
+            symbols = set(_words(asked.get(channel)))
             now = self._subscribed[channel]
             self._subscribed[channel] = now | symbols if add else now - symbols
         if not add:
@@ -322,6 +324,22 @@ def spoiled(quote: Quote, kind: str) -> Json:
     return message | changes.get(kind, changes["zero"])
 
 
+def _object(value: object) -> Json:
+    """What should be an object; an empty one where it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def _is_sane(asked: Json) -> bool:
+    """Whether every channel of a subscription is a list of words."""
+    lists = [asked[channel] for channel in CHANNELS if asked.get(channel) is not None]
+    return all(isinstance(each, list) and len(_words(each)) == len(each) for each in lists)
+
+
+def _words(value: object) -> list[str]:
+    """The words of what should be a list of them."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
 def _read(data: object, packed: bool) -> Json | None:
     try:
         if isinstance(data, bytes) and packed:
@@ -330,7 +348,7 @@ def _read(data: object, packed: bool) -> Json | None:
             asked = json.loads(data)
         else:
             return None
-    except (ValueError, msgpack.UnpackException):
+    except (ValueError, RecursionError, msgpack.UnpackException):
         return None
     return asked if isinstance(asked, dict) else None
 

@@ -15,7 +15,10 @@ OPEN = frozenset({"pending_new", "accepted", "new", "partially_filled", "pending
 
 
 class Refused(Exception):
-    """An answer that is an error: HTTP status, Alpaca's code (None: plain text) and words (alpaca.md 2.7)."""
+    """An answer that is an error: HTTP status, Alpaca's code and words (alpaca.md 2.7).
+
+    A code of 0 is left out, as the data host does; None means plain text.
+    """
 
     def __init__(self, status: int, code: int | None, message: str, **more: str) -> None:
         super().__init__(message)
