@@ -95,6 +95,8 @@ class Server:
             self.recording = self._recording(options.replay, options.symbol)
         self.walk = Walk(self.engine, seed=options.seed, volatility_percent=volatility)
         self.history = MarketHistory()
+        for quote in self.engine.quotes.values():  # a pair has a bar from the first moment on
+            self.history.add(quote)
         self.updates = TradeUpdates(self.engine, self.keys)
         self.market_data = MarketData(self.engine, self.keys)
         self.started = asyncio.Event()
