@@ -1,4 +1,4 @@
-"""Levels that are reached and not acted on: since when, and what held each back last.
+"""Levels that are reached and not acted on (I32): since when, and what held each back last.
 
 Whatever the cause is, it shows here: the quotes stay where the level is. So nobody has to know all causes;
 whoever turns a quote away notes why (desk.held_back). heartbeat.py writes it down, health.py judges it.

@@ -254,3 +254,35 @@ def test_the_second_sigterm_leaves_at_once_and_the_next_start_settles(
     bot.start()
     eventually(lambda: held(store) > 0)
     assert len(orders(store)) == 1
+
+
+def test_late_quotes_sell_nothing_and_the_heartbeat_says_so(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    eventually(lambda: bot.beat().get("quote_lag_seconds") is not None)
+    exchange.fault("md.backlog", seconds=20)
+    exchange.price("BTC/USD", "51500")
+    (delay,) = eventually(lambda: bot.beat()["delays"] or [])
+    assert (delay["symbol"], delay["action"]) == ("BTC/USD", "sale")
+    eventually(lambda: "20 s old" in (bot.beat().get("delays") or [{"why": ""}])[0]["why"])
+    exchange.clear_faults()
+    eventually(lambda: store.transaction(lambda tx: tx.cycle(1)).status is CycleStatus.COMPLETE)
+
+
+@pytest.mark.slow
+def test_after_two_minutes_it_is_an_incident_and_the_stream_was_opened_anew(
+    bot: BotProcess, exchange: ExchangeProcess, store: Store
+) -> None:
+    bot.start()
+    eventually(lambda: held(store) > 0)
+    exchange.fault("md.backlog", seconds=20)
+    exchange.price("BTC/USD", "51500")
+    eventually(lambda: bot.says('quote stream why="its quotes come 20 s late'), seconds=40)
+    eventually(lambda: [each for each in bot.beat()["delays"] if each["lasted_seconds"] > 120], seconds=150)
+    bot.run("watchdog.py")
+    names = [each.name for each in store.transaction(lambda tx: tx.open_incidents())]
+    assert "delayed BTC/USD" in names and "quotes late" in names
+    exchange.clear_faults()
+    eventually(lambda: store.transaction(lambda tx: tx.cycle(1)).status is CycleStatus.COMPLETE, seconds=40)

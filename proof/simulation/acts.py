@@ -4,7 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from dca.model import Mode
-from proof.simulation.exchange import OUTAGE, UNSEEN
+from proof.simulation.exchange import OUTAGE, SLOW, UNSEEN
+from proof.simulation.feed import BEHIND
 from proof.simulation.plan import Args, Step
 from proof.simulation.stores import DOWN
 from proof.simulation.world import World
@@ -21,6 +22,8 @@ class Acts:
         self._undo: list[Callable[[], None]] = []
         self._special: dict[str, Callable[[str, Args], bool]] = {
             "rest.down": self._outage,
+            "rest.slow": lambda _, args: self._unseen(SLOW, args),
+            "md.behind": lambda _, args: self._unseen(BEHIND, args),
             "positions.empty": lambda _, args: self._unseen(UNSEEN, args),
             "positions.vanish": lambda symbol, args: self._unseen(f"{UNSEEN} {symbol}", args),
             "db.down": self._database_down,

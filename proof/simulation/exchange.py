@@ -43,6 +43,8 @@ SUBMIT_FAULTS = (
 )
 CANCEL_FAULTS = ("drop_before", "accept_then_drop", "timeout")
 OUTAGE = "rest.down"
+SLOW, SLOW_SECONDS = "rest.slow", 3.0
+"""There and back: an answer takes six seconds, longer than a sale may take from its claim to the wire."""
 UNSEEN = "positions.unseen"
 """Of all pairs, or of the one that is named behind it."""
 ORDERS_OF_A_PAGE, FILLS_OF_A_PAGE = 500, 100
@@ -90,6 +92,8 @@ class Exchange:
 
     def lag(self) -> float:
         """How long a request takes to get there, in seconds."""
+        if self.weather.lasts(SLOW, self.hub.seconds):
+            return SLOW_SECONDS
         return self.rng.uniform(0.5, 3.0) if self.rng.random() < 0.01 else self.rng.uniform(0.01, 0.12)
 
     def catch_up(self) -> None:

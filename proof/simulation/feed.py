@@ -17,6 +17,8 @@ from proof.simulation.hub import Process
 
 CONNECT_SECONDS = 0.3
 RECONNECT_SECONDS = 1.0
+BEHIND, BEHIND_SECONDS = "md.behind", 20.0
+"""The stream has fallen behind, and so does each new connection."""
 _FACTORS = {"low": Decimal("0.7"), "high": Decimal("1.4")}
 """A price that was never there, in a quote that looks well."""
 _ODD = {
@@ -125,6 +127,9 @@ class SimFeed:
     def _hears(self, stream: StreamState) -> bool:
         return stream.connected and self._deaf[stream.name] <= self._exchange.hub.seconds
 
+    def hears_quotes(self) -> bool:
+        return self._hears(self.quotes)
+
     # ---- what the exchange sends -----------------------------------------------------------------------
 
     def send_update(self, update: Mapping[str, Any]) -> None:
@@ -155,6 +160,8 @@ class SimFeed:
         bad = weather.take("md.bad_quote", quote.symbol)
         if bad is not None:
             bid, ask = self._bad(str(bad["kind"]), bid, ask)
+        if weather.lasts(BEHIND, self._exchange.hub.seconds):
+            at -= timedelta(seconds=BEHIND_SECONDS)
         old = weather.take("md.old", quote.symbol)
         if old is not None:
             at -= timedelta(seconds=float(old["seconds"]))

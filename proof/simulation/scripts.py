@@ -14,6 +14,7 @@ from dca.desk import Desk
 from dca.errors import StartRefused, Unavailable
 from dca.failures import Failures
 from dca.guard import Guard
+from dca.heartbeat import Delay
 from dca.job import Job
 from dca.logs import Troubles
 from dca.main_loop import MainLoop
@@ -64,6 +65,10 @@ class MainApp:
     def stop(self) -> None:
         """SIGTERM: the loop and the workers finish what they have in hand."""
         self._stopping = True
+
+    def delays(self) -> list[Delay]:
+        """What it would write into its heartbeat."""
+        return [] if self._loop is None else self._loop.delays.all()
 
     def _run(self) -> None:
         process, settings, store = self.process, self._settings, self._new_store

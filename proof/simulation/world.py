@@ -21,6 +21,7 @@ from proof.simulation.market import Market
 from proof.simulation.oracle import Oracle, Violation
 from proof.simulation.people import Person
 from proof.simulation.scripts import MainApp, run_caretaker
+from proof.simulation.standstill import LOOK_SECONDS, Standstill
 from proof.simulation.stores import MemoryDatabase
 from proof.simulation.weather import Weather
 
@@ -82,6 +83,7 @@ class World:
         self.database.edit(lambda tx: [tx.insert_asset(row) for row in assets])
         self.person = Person(self.database, self.engine)
         self.log = LogBook(self.hub, self.weather)
+        self.standstill = Standstill(self)
         self.mains: list[MainApp] = []
         self.caretakers: dict[str, Process] = {}
         self.starts = 0
@@ -95,6 +97,7 @@ class World:
             self.hub.at(0.1 + 0.3 * number, self._quoting(symbol))
         for name, seconds in PERIODS.items():
             self.hub.at(self.rng.uniform(5.0, seconds), self._cron(name, seconds))
+        self.hub.after(LOOK_SECONDS, self.standstill.looking())
         self.start_main_app()
 
     def run(self, seconds: float, done: Callable[[], bool] | None = None) -> bool:

@@ -11,10 +11,12 @@ import pytest
 
 from dca.model import CycleStatus, Mode, Order, OrderState
 from proof.simulation import enumeration, reach
+from proof.simulation.acts import Acts
 from proof.simulation.enumeration import Case
 from proof.simulation.exchange import SimBroker
 from proof.simulation.hub import Hub, Killed, Process
 from proof.simulation.lifecycles import LIFECYCLES, live
+from proof.simulation.market import Mood
 from proof.simulation.oracle import Violation
 from proof.simulation.plan import KINDS, Step, draw
 from proof.simulation.run import Outcome, run_seed, world_of
@@ -62,6 +64,31 @@ def test_the_special_things_of_the_lifecycles_happen() -> None:
     rival = told["take-profit while a safety buy is live"]
     assert rival.index("canceling dca-") < rival.index("-tp side=sell")
     assert "safety_order=1" in told["gap through levels"]
+
+
+@pytest.mark.parametrize("kind", ["rest.slow", "md.behind"])
+def test_I32_a_sale_that_is_due_and_does_not_come_about_is_told(kind: str) -> None:
+    """Answers that take six seconds, quotes that come twenty seconds late: for as long as it lasts."""
+    world = world_of(4)
+    symbol, *_ = pairs = list(world.market.prices)
+    acts = Acts(world)
+    world.market.mood = Mood.STILL
+    try:
+        world.begin()
+        world.run(30)
+        held = [cycle.quantity for cycle in world.tables().cycles.values()]
+        assert max(held) > 0
+        jumps = [Step(at=0, kind="market.jump", symbol=each, args={"percent": 5}) for each in pairs]
+        for step in (Step(at=0, kind=kind, args={"seconds": 240}), *jumps):
+            acts.doing(step)()
+        world.run(200)
+        assert world.violations == [] and world.standstill.seen > 0
+        told = {each.symbol: each for each in world.living()[0].delays()}
+        assert told[symbol].lasted_seconds > 120 and told[symbol].action == "sale"
+        world.run(120)
+        assert world.living()[0].delays() == [] and world.violations == []
+    finally:
+        world.close()
 
 
 def test_a_crash_kills_the_process_at_that_boundary() -> None:
