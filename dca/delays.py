@@ -10,10 +10,13 @@ from decimal import Decimal
 
 from dca.desk import Desk, Watch
 from dca.heartbeat import Delay
+from dca.logs import Troubles
 from dca.model import ZERO, CycleStatus, OrderState, Quote
 from dca.ports import Clock, Feed
 from dca.strategy import ANY_PRICE
 
+OF_A_LEVEL = (("quotes", "not used"), ("sell", "not confirmed"), ("cooldown", "not confirmed"))
+"""Troubles that are over with the level that was reached: no later quote would end them."""
 SILENT_SECONDS = 60
 """A quote that is older than that is the reason itself."""
 
@@ -34,7 +37,8 @@ class _Reached:
 class Delays:
     """For the loop, which looks again and again."""
 
-    def __init__(self, desk: Desk, feed: Feed, clock: Clock) -> None:
+    def __init__(self, desk: Desk, feed: Feed, clock: Clock, troubles: Troubles) -> None:
+        self._troubles = troubles
         self._desk = desk
         self._feed = feed
         self._clock = clock
@@ -86,6 +90,8 @@ class Delays:
     def _forget(self, symbol: str) -> None:
         self._reached.pop(symbol, None)
         self._desk.held_back.pop(symbol, None)
+        for tag, what in OF_A_LEVEL:
+            self._troubles.ends(tag, f"{symbol} {what}", self._clock.now(), symbol=symbol)
 
 
 def _due(watch: Watch, newest: Quote | None, now: datetime) -> str | None:

@@ -15,7 +15,7 @@ from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, plain
 from dca.records import Finding, IncidentKind, JobRun, Mail
 
 UNKNOWN_AFTER = timedelta(seconds=60)
-AGAIN_AFTER = timedelta(minutes=2)
+AGAIN_AFTER = timedelta(minutes=10)
 """What was refused is tried again at once when its pause is over, if it is still wanted."""
 LATE_AFTER = timedelta(minutes=15)
 """An order that neither fills nor ends for so long is worth a look (F89)."""

@@ -34,6 +34,7 @@ class Hearing:
         self._troubles = troubles
         self._late_since: float | None = None
         self._pairs_due = self._reconnect_due = 0.0
+        self._suspected: set[str] = set()
         self._mute: set[str] = set()
 
     def compare_clock(self) -> None:
@@ -57,6 +58,11 @@ class Hearing:
         state, now = self._feed.quotes, self._clock.now()
         symbols = sorted(self._desk.symbols() & self._desk.rules.keys())
         heard = max(filter(None, (state.last_message_at, state.connected_at)), default=None)
+        for symbol in self._mute - set(symbols):  # nobody wants its quotes any more
+            self._troubles.ends("stream", f"{PAIR_MUTE} {symbol}", now, symbol=symbol)
+        self._mute &= set(symbols)
+        if not symbols:
+            self._troubles.ends("stream", LATE, now)
         if not symbols or not state.connected or heard is None:
             self._desk.quote_lag_seconds = self._late_since = None
             return
@@ -97,7 +103,9 @@ class Hearing:
         heard = {symbol: self._heard_at(symbol, state) for symbol in symbols}
         silent = {symbol: at for symbol, at in heard.items() if at is not None and now - at > PAIR_SILENT}
         times = self._broker.latest_quote_times(sorted(silent)) if silent else {}
-        mute = {symbol for symbol, at in silent.items() if times.get(symbol, at) - at > PAIR_SILENT / 2}
+        newer = {symbol for symbol, at in silent.items() if times.get(symbol, at) - at > PAIR_SILENT / 2}
+        # Twice in a row: a pair that was subscribed a moment ago has had no quote yet.
+        mute, self._suspected = newer & self._suspected, newer
         for symbol in self._mute - mute:
             self._troubles.ends("stream", f"{PAIR_MUTE} {symbol}", now, symbol=symbol)
         for symbol in mute:

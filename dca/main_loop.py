@@ -70,7 +70,7 @@ class MainLoop:
         self._asked_at: dict[int, datetime] = {}
         self._told: dict[str, Watch] = {}
         self._hearing = Hearing(broker, desk, feed, clock, troubles)
-        self.delays = Delays(desk, feed, clock)
+        self.delays = Delays(desk, feed, clock, troubles)
         started = self._clock.monotonic()  # which read the rules, and compared the clocks
         self._due: dict[str, float] = {"rules": started + RULES_SECONDS, "clock": started + CLOCK_SECONDS}
         self._settle_now = False

@@ -40,6 +40,7 @@ class Rig:
 
     def __init__(self, database: DatabaseSettings) -> None:
         self.clock = FakeClock()
+        self.troubles = Troubles()
         self.exchange = FakeExchange(clock=self.clock, rules={SYMBOL: RULES})
         self._database = database
         self.store = Store(database)
@@ -54,7 +55,7 @@ class Rig:
         control = self.store.transaction(lambda tx: tx.next_epoch("account"))
         self.desk = Desk(control.install_id, control.epoch)
         self.desk.rules = {SYMBOL: RULES}
-        self.trader = Trader(self.store, self.exchange, self.desk, self.clock, Troubles(), LIMITS)
+        self.trader = Trader(self.store, self.exchange, self.desk, self.clock, self.troubles, LIMITS)
         self.look()
         self.settle()
         self.desk.settled = True

@@ -60,7 +60,7 @@ class Scene:
         self.rig = rig
         self.feed = Heard()
         self.inbox = Inbox()
-        self.delays = Delays(rig.desk, self.feed, rig.clock)
+        self.delays = Delays(rig.desk, self.feed, rig.clock, rig.troubles)
         failures = Failures(folder / "failures.json")
         rests = Rests(rig.clock)
         self.worker = Worker(rig.trader, self.inbox, self.feed, rests, Troubles(), failures, rig.clock)
@@ -186,6 +186,7 @@ def test_it_is_over_when_the_price_has_gone(scene: Scene) -> None:
     assert scene.found()
     scene.quotes("100", 4)
     assert scene.delays.all() == [] and scene.rig.desk.held_back == {}
+    assert scene.rig.troubles.names() == [], "what it was held back by is over with it"
 
 
 def test_it_is_over_when_it_was_sold(scene: Scene) -> None:

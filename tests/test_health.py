@@ -155,7 +155,7 @@ def test_a_refusal_is_over_when_nobody_wants_that_order_any_more() -> None:
     assert over_or_not(sell, {}, Mode.HALT)
     assert over_or_not(replace(sell, quantity=D(0)), {})
     assert over_or_not(replace(buy, exit_requested_at=NOW), {})
-    gone = replace(buy, next_buy_at=NOW - 3 * MINUTE)
+    gone = replace(buy, next_buy_at=NOW - 11 * MINUTE)
     assert over_or_not(gone, {}), "its pause is over, and it was not tried again: the price has gone"
 
 

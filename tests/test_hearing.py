@@ -184,7 +184,9 @@ def test_words_for_a_wrong_clock() -> None:
 
 def test_a_pair_that_is_mute_while_the_others_are_not(scene: Scene) -> None:
     scene.passes(10)
-    scene.passes(PAIRS_SECONDS * 3, pairs=("BTC/USD",))
+    scene.passes(PAIRS_SECONDS * 2 + 4, pairs=("BTC/USD",))
+    assert scene.ears.reconnects == [] and scene.names() == [], "once is no proof: it may be new"
+    scene.passes(PAIRS_SECONDS * 2, pairs=("BTC/USD",))
     assert scene.exchange.asked[0] == ["ETH/USD"], "only the silent one is asked for"
     assert scene.ears.reconnects == ["no quotes of ETH/USD"], "once in ten minutes"
     assert scene.names() == ["pairs without quotes"]
@@ -258,3 +260,16 @@ def test_the_loop_compares_the_clock_every_hour_and_every_minute_while_it_is_wro
     scene.clock.pass_seconds(AGAIN_SECONDS)
     loop.tick()
     assert scene.exchange.compared == compared + 1 and scene.troubles.names() == []
+
+
+def test_what_was_wrong_with_quotes_ends_with_the_pairs(scene: Scene) -> None:
+    scene.passes(10)
+    scene.passes(PAIRS_SECONDS * 5, pairs=("BTC/USD",))
+    scene.passes(20, lag=20, pairs=("BTC/USD",))
+    assert scene.troubles.names() == ["stream no quotes of ETH/USD", "stream quotes late"]
+    scene.desk.forget_others({"BTC/USD"})
+    scene.hearing.probe()
+    assert scene.troubles.names() == ["stream quotes late"]
+    scene.desk.forget_others(set())
+    scene.hearing.probe()
+    assert scene.troubles.names() == []

@@ -165,6 +165,26 @@ FAULTS = (
         tests=("tests/test_watchdog.py::test_settings_that_main_app_cannot_use_are_a_finding",),
     ),
     Fault(
+        name="the-ping-goes-on",
+        number="F64",
+        file="dca/review.py",
+        old="        if not outcome.needs_somebody:\n",
+        new="        if True:\n",
+        costs="the bot is left down, mail is dead, and the outside watcher hears that all is well",
+        tests=(
+            "tests/test_review_outside.py::test_the_outside_watcher_hears_nothing_while_somebody_is_needed",
+        ),
+    ),
+    Fault(
+        name="mail-in-the-order-of-writing",
+        number="F67",
+        file="dca/letters.py",
+        old="    waiting = urgent_first(waiting)\n",
+        new="",
+        costs="that the books disagree is read an hour after that a stream is back",
+        tests=("tests/test_alerts.py::test_money_goes_first_and_what_is_over_last",),
+    ),
+    Fault(
         name="crash-loop-over-one-asset",
         number="F45",
         file="dca/failures.py",
