@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ from typing import Any
 from proof.mutation.modules import MODULES, may_judge
 from proof.mutation.mutant import Mutant
 
+QUICK_SECONDS, NEAREST = 0.5, 2
 FILES = tuple(module.file for module in MODULES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Tests that run a function, the quickest first, with the seconds of all; `digest` changes with them."""
+    """Tests that run a function, the quickest first, with the seconds of all; `digest` changes with them.
+    `nearest` are those of the two files with the most quick ones: most mistakes are noticed by them, and
+    pytest imports every file that is named before it begins."""
 
-    tests: tuple[str, ...]
+    nearest: tuple[str, ...]
+    others: tuple[str, ...]
     seconds: float
     digest: str
 
@@ -47,7 +52,7 @@ class Reach:
         """Of what runs at import or was never seen running: the tests that run anything of that file."""
         exact, start = f"{mutant.file}:{mutant.function}", f"{mutant.file}:"
         found = self._selected(lambda runs: exact in runs)
-        if found.tests:
+        if found.nearest:
             return found
         return self._selected(lambda runs: any(name.startswith(start) for name in runs))
 
@@ -60,8 +65,12 @@ class Reach:
             found += mine
             if mine:
                 digest.update(known["digest"].encode())
+        quick = Counter(_file_of(test) for seconds, test in found if seconds <= QUICK_SECONDS)
+        files = [file for file, _ in quick.most_common(NEAREST)] or [_file_of(test) for _, test in found[:1]]
+        tests = [test for _, test in sorted(found)]
         return Selection(
-            tests=tuple(test for _, test in sorted(found)),
+            nearest=tuple(test for test in tests if _file_of(test) in files),
+            others=tuple(test for test in tests if _file_of(test) not in files),
             seconds=sum(seconds for seconds, _ in found),
             digest=digest.hexdigest()[:12],
         )
@@ -69,3 +78,7 @@ class Reach:
     def _digest(self, name: str) -> str:
         words = [(self._tree / name).read_text(encoding="utf-8"), *FILES]
         return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]

@@ -98,7 +98,7 @@ def _judged(at: Places, bench: Bench, mutant: Mutant, selection: Selection, seed
     """None: a layer was killed from outside, so nothing is known."""
     began = time.monotonic()
     limit = max(LEAST_LIMIT_SECONDS, selection.seconds * TIMES_CLEAN)
-    layers = [((*_PYTEST, "-x", *selection.tests), limit)] if selection.tests else []
+    layers = [((*_PYTEST, "-x", *tests), limit) for tests in (selection.nearest, selection.others) if tests]
     layers += [((*_PROVE, str(seeds)), SIMULATION_LIMIT_SECONDS)] if seeds else []
     by = ""
     with bench.with_text(mutant.file, mutant.source):
