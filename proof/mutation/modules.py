@@ -42,8 +42,12 @@ MODULES = {
     )
 }
 """In the order of what a mistake there costs."""
-NO_JUDGES = ("tests/bench/", "tests/demo/", "tests/exchange/", "tests/launcher/", "tests/proof/")
-"""Tests of the proof, of figures and of other programs; of the first only those that live lives are run."""
+NO_JUDGES = (
+    *("tests/bench/", "tests/demo/", "tests/exchange/", "tests/launcher/", "tests/proof/"),
+    "tests/test_screens",
+)
+"""Tests of the proof, of figures, of screens and of other programs; JUDGES_OF_THE_PROOF are those of the
+first that live lives."""
 JUDGES_OF_THE_PROOF = ("test_bitten", "test_faults", "test_fuzz_found", "test_security", "test_contract")
 
 

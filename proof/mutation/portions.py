@@ -25,7 +25,7 @@ def run(modules: Sequence[Module], *, minutes: float | None, seeds: int, jobs: i
     until = time.monotonic() + minutes * 60 if minutes else FOR_EVER
     with places(ROOT, jobs) as at:
         reach = Reach(FOLDER / "reach.json", at.tree)
-        record(at, reach, until)
+        record(at, reach, [module.file for module in modules], until)
         for module in modules:
             if time.monotonic() < until:
                 _portion(at, module, reach, until=until, seeds=seeds)
@@ -50,7 +50,7 @@ def sample(modules: Sequence[Module], count: int, *, jobs: int) -> int:
     lost = looked_at = 0
     with places(ROOT, jobs) as at:
         reach = Reach(FOLDER / "reach.json", at.tree)
-        record(at, reach, FOR_EVER)
+        record(at, reach, [module.file for module in modules], FOR_EVER)
         for module in modules:
             found = [mutant for mutant in _mutants(module, at.tree) if not _is_accepted(mutant)]
             seed = zlib.crc32((at.tree / module.file).read_bytes())

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from proof.mutation.modules import MODULES, may_judge
 from proof.mutation.mutant import Mutant
 
 QUICK_SECONDS, NEAREST = 0.5, 2
+MOST_SECONDS = 40.0
+"""As much of the quickest tests: some functions are run by nearly every test there is."""
 FILES = tuple(module.file for module in MODULES.values())
 
 
@@ -35,12 +37,21 @@ class Reach:
         self._tree = tree
         self._known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
-    def unknown(self) -> list[str]:
-        """Files of tests that are new or have changed; what is gone is forgotten."""
+    def unknown(self, files: Sequence[str]) -> list[str]:
+        """Files of tests that are new; and those that ran something of these files, and have changed. What is
+        gone is forgotten."""
         all_tests = sorted((self._tree / "tests").rglob("test_*.py"))
         names = [name for path in all_tests if may_judge(name := str(path.relative_to(self._tree)))]
         self._known = {name: known for name, known in self._known.items() if name in names}
-        return [name for name in names if self._known.get(name, {}).get("digest") != self._digest(name)]
+        return [name for name in names if self._is_unknown(name, tuple(f"{file}:" for file in files))]
+
+    def _is_unknown(self, name: str, starts: tuple[str, ...]) -> bool:
+        known = self._known.get(name)
+        if known is None:
+            return True
+        if known["digest"] == self._digest(name):
+            return False
+        return any(each.startswith(starts) for told in known["tests"].values() for each in told["runs"])
 
     def add(self, name: str, recorded: Mapping[str, Any]) -> None:
         """`recorded` is what the recorder wrote about a file of tests."""
@@ -67,11 +78,16 @@ class Reach:
                 digest.update(known["digest"].encode())
         quick = Counter(_file_of(test) for seconds, test in found if seconds <= QUICK_SECONDS)
         files = [file for file, _ in quick.most_common(NEAREST)] or [_file_of(test) for _, test in found[:1]]
-        tests = [test for _, test in sorted(found)]
+        tests: list[str] = []
+        spent = 0.0
+        for seconds, test in sorted(found):
+            if spent + seconds <= MOST_SECONDS or not tests:
+                spent += seconds
+                tests.append(test)
         return Selection(
             nearest=tuple(test for test in tests if _file_of(test) in files),
             others=tuple(test for test in tests if _file_of(test) not in files),
-            seconds=sum(seconds for seconds, _ in found),
+            seconds=spent,
             digest=digest.hexdigest()[:12],
         )
 

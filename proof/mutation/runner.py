@@ -1,4 +1,4 @@
-"""Has the tests that run a mutant's function look at it, then the simulation; several benches at once."""
+"""Has tests that run a mutant's function look at it, and the simulation; several benches at once."""
 
 import json
 import time
@@ -52,8 +52,8 @@ def places(root: Path, jobs: int) -> Iterator[Places]:
         yield Places(benches=made, forkers=forkers)
 
 
-def record(at: Places, reach: Reach, until: float) -> None:
-    """See what the files of tests run that are new or have changed.
+def record(at: Places, reach: Reach, files: Sequence[str], until: float) -> None:
+    """See what tests run that are new or have changed, for the mutants of these files.
 
     Raises:
         CleanTreeIsRed: a file of tests cannot be run.
@@ -70,7 +70,7 @@ def record(at: Places, reach: Reach, until: float) -> None:
             raise CleanTreeIsRed(f"{name} cannot be run ({code}):\n{output[-2000:]}")
         return name, told.read_text(encoding="utf-8")
 
-    for name, text in at.benches.each(look, reach.unknown()):
+    for name, text in at.benches.each(look, reach.unknown(files)):
         if text:
             recorded = json.loads(text)
             reach.add(name, recorded)
@@ -98,11 +98,14 @@ def _judged(at: Places, bench: Bench, mutant: Mutant, selection: Selection, seed
     """None: a layer was killed from outside, so nothing is known."""
     began = time.monotonic()
     limit = max(LEAST_LIMIT_SECONDS, selection.seconds * TIMES_CLEAN)
-    layers = [((*_PYTEST, "-x", *tests), limit) for tests in (selection.nearest, selection.others) if tests]
-    layers += [((*_PROVE, str(seeds)), SIMULATION_LIMIT_SECONDS)] if seeds else []
+    layers = [
+        ((*_PYTEST, "-x", *selection.nearest), limit) if selection.nearest else None,
+        ((*_PROVE, str(seeds)), SIMULATION_LIMIT_SECONDS) if seeds else None,
+        ((*_PYTEST, "-x", *selection.others), limit) if selection.others else None,
+    ]
     by = ""
     with bench.with_text(mutant.file, mutant.source):
-        for command, limit_seconds in layers:
+        for command, limit_seconds in filter(None, layers):
             code, output = at.run(bench, command, limit_seconds)
             if code is not None and code < 0:
                 return None

@@ -144,20 +144,21 @@ def test_a_function_is_looked_at_by_the_tests_that_run_it_the_quickest_first(tmp
     tests.mkdir()
     (tests / "test_toy.py").write_text("1")
     reach = Reach(tmp_path / "reach.json", tmp_path)
-    assert reach.unknown() == ["tests/test_toy.py"]
+    assert reach.unknown(["toy.py"]) == ["tests/test_toy.py"]
     quick, slow, other, none = (f"tests/test_toy.py::test_{name}" for name in ("a", "b", "c", "d"))
     told = {slow: ["toy.py:worth"], quick: ["toy.py:worth"], other: ["toy.py:x"], none: ["a.py:worth"]}
     seconds = {slow: 3.0, quick: 0.1, other: 0.2, none: 0.0}
     recorded = {name: {"seconds": seconds[name], "runs": runs} for name, runs in told.items()}
     reach.add("tests/test_toy.py", {"tests": recorded, "failed": []})
     kept = Reach(tmp_path / "reach.json", tmp_path)
-    assert kept.unknown() == []
+    assert kept.unknown(["toy.py"]) == []
     assert (kept.of(MUTANT).nearest, kept.of(MUTANT).seconds) == ((quick, slow), 3.1)
     at_import = replace(MUTANT, function="<module>")
     assert kept.of(at_import).nearest == (quick, other, slow), "any of that file may notice"
     before = kept.of(MUTANT).digest
     (tests / "test_toy.py").write_text("2")
-    assert kept.unknown() == ["tests/test_toy.py"]
+    assert kept.unknown(["toy.py"]) == ["tests/test_toy.py"]
+    assert kept.unknown(["b.py"]) == [], "it says nothing of that file"
     kept.add("tests/test_toy.py", {"tests": recorded, "failed": []})
     assert kept.of(MUTANT).digest != before
 
