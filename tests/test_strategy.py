@@ -46,6 +46,8 @@ def shown(action: Action | None) -> str:
             return "end the cooldown" if price is None else "end the cooldown early"
         case Place(purpose=Purpose.TAKE_PROFIT, order_type=OrderType.MARKET, limit_price=None):
             return f"sell {plain(action.qty)}"
+        case Place(purpose=Purpose.EXIT, order_type=OrderType.MARKET, limit_price=None, trigger_price=None):
+            return f"sell {plain(action.qty)} as wanted"
         case Place(purpose=Purpose.BASE, order_type=OrderType.LIMIT, limit_price=Decimal() as limit):
             return f"buy base {plain(action.qty)} at {plain(limit)}"
         case Place(purpose=Purpose.SAFETY, order_type=OrderType.LIMIT, limit_price=Decimal() as limit):
@@ -59,6 +61,8 @@ SOLD = asset(last_sell_price=D(100))
 COOLING = cycle(S.COOLDOWN, cooldown_started_at=NOW - timedelta(seconds=299))
 COOLED = cycle(S.COOLDOWN, cooldown_started_at=NOW - timedelta(seconds=300))
 TOO_LITTLE = holding(bought="0.005", fee="0.0000125")
+WANTED_SOLD = holding(exit_requested_at=NOW)
+WAITS_TO_SELL = replace(WANTED_SOLD, next_sell_at=NOW + timedelta(seconds=1))
 FAR = replace(holding(), safety_orders=1, last_order_fill_price=D(90))
 
 TABLE = [
@@ -123,6 +127,22 @@ TABLE = [
         "a cooldown without a sale has nothing to wait for", cycle(S.COOLDOWN), quote("9"), "end the cooldown"
     ),
     Row("a disabled asset cools down too", COOLED, quote("9"), "end the cooldown", asset=DISABLED),
+    # The operator wants it sold: at any price, and nothing is bought meanwhile.
+    Row("wanted sold: at any price", WANTED_SOLD, quote("50"), "sell 0.1995 as wanted"),
+    Row("wanted sold: nothing is bought while the sale waits", WAITS_TO_SELL, quote("50"), NOTHING),
+    Row(
+        "wanted sold: the live buy goes first",
+        replace(WANTED_SOLD, status=S.BUYING),
+        quote("50"),
+        "cancel the buy",
+    ),
+    Row("wanted sold, and nothing held: nothing", cycle(exit_requested_at=NOW), quote("50"), NOTHING),
+    Row(
+        "wanted sold, and only dust held: nothing",
+        replace(TOO_LITTLE, exit_requested_at=NOW),
+        quote("50"),
+        NOTHING,
+    ),
     # is_enabled = FALSE: no new buys of any kind; take-profit still sells.
     Row("disabled: no base order", cycle(), quote("100"), NOTHING, asset=DISABLED),
     Row("disabled: no safety order", holding(), quote("90"), NOTHING, asset=DISABLED),
@@ -244,6 +264,12 @@ PROBLEMS: list[tuple[str, Asset, TradingRules | None, list[str]]] = [
     ("at the least", asset(base_order_amount=D("10.5"), safety_order_amount=D("10.5")), rules(), []),
     ("base too small", asset(base_order_amount=D("10.49")), rules(), ["base_order_amount"]),
     ("safety too small", asset(safety_order_amount=D(10)), rules(), ["safety_order_amount"]),
+    (
+        "the only safety order too small",
+        asset(safety_order_amount=D(10), max_safety_orders=1),
+        rules(),
+        ["safety_order_amount"],
+    ),
     ("safety not used", asset(safety_order_amount=D(0), max_safety_orders=0), rules(), []),
     ("at the most", asset(base_order_amount=D(200_000)), rules(), []),
     ("base too large", asset(base_order_amount=D("200000.01")), rules(), ["base_order_amount"]),

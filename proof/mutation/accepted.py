@@ -18,5 +18,20 @@ class Accepted:
         return (self.module, self.function, self.old, self.new)
 
 
-ACCEPTED: tuple[Accepted, ...] = ()
+ACCEPTED: tuple[Accepted, ...] = (
+    Accepted(
+        module="strategy",
+        function="decide",
+        old="if reach.bid_at_least is not None and reach.asks_for_sell(quote, now):",
+        new="if (reach.asks_for_sell(quote, now)):",
+        why="asks_for_sell says no without a price; only the types need it said twice",
+    ),
+    Accepted(
+        module="strategy",
+        function="decide",
+        old="if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):",
+        new="if (not reach.asks_for_buy(quote, now)):",
+        why="asks_for_buy says no without a price; only the types need it said twice",
+    ),
+)
 KEYS = frozenset(each.key for each in ACCEPTED)

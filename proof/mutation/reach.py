@@ -12,7 +12,7 @@ from proof.mutation.modules import MODULES, may_judge
 from proof.mutation.mutant import Mutant
 
 QUICK_SECONDS, NEAREST = 0.5, 2
-MOST_SECONDS = 40.0
+MOST_SECONDS = 12.0
 """As much of the quickest tests: some functions are run by nearly every test there is."""
 FILES = tuple(module.file for module in MODULES.values())
 
