@@ -31,11 +31,16 @@ OPPOSITES = {name: twin for pair in TWINS for name, twin in (pair, pair[::-1])}
 LOGGING = frozenset({"fact", "warn", "print"})
 WORD = re.compile(r"""^["'][\w./-]{1,40}["']$""")
 """A string that a program compares or looks up. What has a space in it is for a person."""
+MANY = 10
 FALSE, TRUE = (cst.And, "False"), (cst.Or, "True")
 
 
 def numbers(node: cst.BaseNumber) -> Iterator[Node]:
-    yield from mutators.operator_number(node)
+    """One more of few; ten times as many of many, since nobody minds 61 seconds instead of 60."""
+    if isinstance(node, cst.Integer) and node.evaluated_value >= MANY:
+        yield node.with_changes(value=repr(node.evaluated_value * 10))
+    else:
+        yield from mutators.operator_number(node)
 
 
 def words(node: cst.SimpleString) -> Iterator[Node]:
