@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 
 from launcher.output import SetUpProblem
-from proof.bite.runner import CleanTreeIsRed
 from proof.mutation import tool
 from proof.mutation.modules import MODULES
 
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.sample:
             return portions.sample(modules, given.sample, jobs=given.jobs)
         return portions.run(modules, minutes=given.minutes, seeds=given.seeds, jobs=given.jobs)
-    except (CleanTreeIsRed, SetUpProblem) as error:
+    except SetUpProblem as error:
         print(f"mutate: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nmutate: stopped; what is known is kept, and the next run goes on", file=sys.stderr)
