@@ -230,6 +230,15 @@ def test_an_unfilled_sell_completes_nothing_even_when_little_is_held() -> None:
     little = done(filled="0.005", price="100")
     result = booked(CycleStatus.SELLING, little, done(TP, 2, cancel_requested_at=NOW))
     assert (result.cycle.status, result.sold_at_price) == (CycleStatus.WATCHING, None)
+    wanted = booked(CycleStatus.SELLING, little, done(TP, 2), start=cycle(exit_requested_at=NOW)).cycle
+    assert wanted.exit_requested_at is None, "nothing is left that could be sold"
+
+
+def test_a_sale_that_turned_up_ends_its_cycle_although_another_was_tried_after_it() -> None:
+    ghost = replace(done(TP, 2, filled="0.1995", price="102"), state=OrderState.GHOST)
+    given_up = replace(done(TP, 3), state=OrderState.VOID)
+    result = booked(CycleStatus.WATCHING, BASE, ghost, given_up)
+    assert (result.cycle.status, result.sold_at_price) == (CycleStatus.COMPLETE, D(102))
 
 
 def test_a_fill_after_the_buy_was_booked_as_canceled_still_counts() -> None:
