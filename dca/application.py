@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
-from dca import pace, start_checks
+from dca import connection_budget, pace, start_checks
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
@@ -36,6 +36,7 @@ from dca.ports import Transaction
 from dca.runtime import Context
 from dca.settings import Settings
 from dca.store import Store
+from dca.store_connections import Connections
 from dca.trader import Trader
 from dca.worker import Rests, Worker, WorkerThread, limits_of
 
@@ -64,7 +65,8 @@ class Application:
         self._settings: Settings = context.settings
         self._clock = SystemClock()
         self._troubles = Troubles()
-        self._store = Store(self._settings.database)
+        self._connections = Connections(self._settings.database)
+        self._store = Store(self._settings.database, self._connections)
         self._pace = Pace(self._clock, pace.main_app(self._settings.requests_per_minute))
         self._broker = Broker(self._settings.exchange, self._pace)
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
@@ -105,6 +107,8 @@ class Application:
         control = self._until_it_answers(self._check)
         if control is None:
             return False
+        if self._until_it_answers(self._share_connections) is None:
+            return False
         self._desk = Desk(control.install_id, control.epoch)
         self._desk.mode = control.mode
         rules = self._until_it_answers(self._broker.trading_rules)
@@ -137,13 +141,25 @@ class Application:
         self._workers = [self._worker(number) for number in range(1, self._settings.workers + 1)]
         return self._until_it_answers(self._first_look) is not None
 
+    def _share_connections(self) -> bool:
+        """As many as leave the caretakers theirs."""
+        server, assets = self._store.transaction(lambda tx: (tx.server(), tx.assets()))
+        limit, workers = server.connection_limit, self._settings.workers
+        self._connections.allow(connection_budget.share(limit, workers))
+        short = connection_budget.shortage(limit, sum(asset.is_enabled for asset in assets), workers)
+        if short is not None:
+            warn("start", "few database connections", why=f"{short}; {connection_budget.REMEDY}")
+        return True
+
     def _worker(self, number: int) -> WorkerThread:
-        """With a database connection and an HTTP session of its own."""
-        store, clock = Store(self._settings.database), self._clock
+        """With an HTTP session of its own, and the database connections of all."""
+        clock, database = self._clock, self._settings.database
+        store = Store(database, self._connections)
+        sales = Store(database, self._connections, goes_first=True)
         broker, limits = Broker(self._settings.exchange, self._pace), limits_of(self._settings)
-        trader = Trader(store, broker, self._desk, clock, self._troubles, limits)
+        trader = Trader(store, broker, self._desk, clock, self._troubles, limits, sales)
         worker = Worker(trader, self._inbox, self._feed, self._rests, self._troubles, self._failures, clock)
-        return WorkerThread(number, worker, clock, on_end=store.close)
+        return WorkerThread(number, worker, clock)
 
     def _check(self) -> Control:
         self._store.check_schema()

@@ -115,7 +115,8 @@ class Action:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """What a database server says of itself. `utc` is its clock; `session_now` the same in our connection's
-    time zone; `user` as whom it took us."""
+    time zone; `user` as whom it took us; `connections` how many it grants at a time, `user_connections` how
+    many of them to this user (0: all)."""
 
     version: str
     time_zone: str
@@ -124,3 +125,9 @@ class Server:
     session_now: datetime
     flush_log_at_trx_commit: int
     user: str
+    connections: int
+    user_connections: int
+
+    @property
+    def connection_limit(self) -> int:
+        return min(filter(None, (self.connections, self.user_connections)))

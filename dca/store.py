@@ -6,11 +6,11 @@ reads anew, under lock, and writes absolute values under ids that follow from th
 """
 
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import mysql.connector
 from mysql.connector import errorcode
@@ -19,7 +19,7 @@ from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OtherSchema, O
 from dca.ledger import unknown_word
 from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
-from dca.store_connections import is_lost, opened
+from dca.store_connections import Connections, is_lost, opened
 from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
@@ -228,11 +228,17 @@ class Transaction(Journal, Editing, Reports, Looks):
 
 
 class Store:
-    """One connection, for one thread. Opens when first needed and again after a loss."""
+    """Transactions, each on a connection to itself: of its own, or of those that a process shares.
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    One store is for one thread. `goes_first`: where connections are few, it does not wait behind others.
+    """
+
+    def __init__(
+        self, settings: DatabaseSettings, connections: Connections | None = None, *, goes_first: bool = False
+    ) -> None:
         self._settings = settings
-        self._connection: Any = None
+        self._connections = connections or Connections(settings)
+        self._goes_first = goes_first
 
     def __enter__(self) -> "Store":
         return self
@@ -253,24 +259,27 @@ class Store:
             try:
                 return self._once(work)
             except mysql.connector.Error as error:
-                self.close()
+                if is_lost(error):
+                    self._connections.close()  # those that rest are as dead
                 # A server that is gone is not waited for; a lock that was lost is fought for.
                 self._give_up_or_rerun(error, last=attempt >= (2 if is_lost(error) else _TRIES))
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Transaction], R]) -> R:
-        cursor = self._connected()
+        link = self._connections.take(goes_first=self._goes_first)
         finished = False
         try:
-            cursor.execute("START TRANSACTION")
-            result = work(Transaction(cursor))
-            cursor.execute("COMMIT")  # the C extension's commit() raises errors of its own class (2013)
+            link.cursor.execute("START TRANSACTION")
+            result = work(Transaction(link.cursor))
+            link.cursor.execute("COMMIT")  # the C extension's commit() raises errors of its own class (2013)
             finished = True
             return result
         finally:
-            if not finished:
+            if finished:
+                self._connections.give_back(link)
+            else:
                 # Closing rolls back for certain; a ROLLBACK on a sick connection would not.
-                self.close()
+                self._connections.drop(link)
 
     def _give_up_or_rerun(self, error: mysql.connector.Error, *, last: bool) -> None:
         code = error.errno
@@ -287,19 +296,9 @@ class Store:
         # No right, no table, read only, disk full: nothing is known and nothing was changed (F76, F83).
         raise DatabaseUnavailable(f"database: {error.msg}{_REMEDIES.get(code, '')}") from error
 
-    def _connected(self) -> Any:
-        if self._connection is None:
-            self._connection = opened(self._settings)
-            # One for all transactions: making one pings the server, which costs as much as a statement.
-            self._cursor = self._connection.cursor()
-        return self._cursor
-
     def close(self) -> None:
-        """Drop the connection; an open transaction is rolled back by the server."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(mysql.connector.Error):  # it may be lost already
-                connection.close()
+        """Drop the connection, if none is in use; the next transaction opens another."""
+        self._connections.close()
 
     def run_script(self, sql: str, *, again: bool = False) -> None:
         """Run a file of statements, each ending at a line's end, one by one and each for itself, on a

@@ -105,7 +105,8 @@ class Looks(Statements):
             "SELECT VERSION() AS version, @@global.time_zone AS time_zone,"
             " @@system_time_zone AS system_time_zone, UTC_TIMESTAMP(6) AS utc, NOW(6) AS session_now,"
             " @@global.innodb_flush_log_at_trx_commit AS flush_log_at_trx_commit,"
-            " CURRENT_USER() AS user"
+            " CURRENT_USER() AS user, @@global.max_connections AS connections,"
+            " @@session.max_user_connections AS user_connections"
         )[0]
         return value_from(Server, row)
 

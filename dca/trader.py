@@ -59,9 +59,18 @@ class Trader:
     """Acts on quotes. `books` books what comes of it."""
 
     def __init__(
-        self, store: Store, broker: Broker, desk: Desk, clock: Clock, troubles: Troubles, limits: Limits
+        self,
+        store: Store,
+        broker: Broker,
+        desk: Desk,
+        clock: Clock,
+        troubles: Troubles,
+        limits: Limits,
+        sales: Store | None = None,
     ) -> None:
+        """`sales`: a way into the database for sells, past what else waits for it."""
         self._store = store
+        self._sales = sales or store
         self._broker = broker
         self._desk = desk
         self._clock = clock
@@ -193,7 +202,7 @@ class Trader:
             return written
 
         try:
-            claimed = self._store.transaction(claim)
+            claimed = (self._sales if with_position else self._store).transaction(claim)
         except LostRace:
             claimed = None  # another process was first; its order is read below
         if claimed is None:

@@ -1,7 +1,6 @@
 """Takes from the inbox and trades."""
 
 import threading
-from collections.abc import Callable
 
 from dca.bookkeeper import Settled
 from dca.errors import Unavailable
@@ -102,7 +101,9 @@ class Worker:
             if isinstance(item, Quote):
                 self._trader.held_back(item.symbol, str(error))
             self._rests.failed(item.symbol if isinstance(item, Quote) else None)
-            self._troubles.begins("worker", type(error).__name__, str(error), self._clock.now())
+            self._troubles.begins(
+                "worker", type(error).__name__, str(error), self._clock.now(), symbol=symbol_of(item)
+            )
             survived = True
             return
         finally:
@@ -155,11 +156,10 @@ class WorkerThread(threading.Thread):
     """A worker at work. Ends when asked to, after the task in hand; anything that escapes it ends the
     process (runtime.py)."""
 
-    def __init__(self, number: int, worker: Worker, clock: Clock, on_end: Callable[[], None]) -> None:
+    def __init__(self, number: int, worker: Worker, clock: Clock) -> None:
         super().__init__(name=f"worker-{number}", daemon=True)
         self._worker = worker
         self._clock = clock
-        self._on_end = on_end
         self._stopping = threading.Event()
         self.beat_monotonic = clock.monotonic()
         """When it last was between two tasks."""
@@ -168,9 +168,6 @@ class WorkerThread(threading.Thread):
         self._stopping.set()
 
     def run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                self.beat_monotonic = self._clock.monotonic()
-                self._worker.work(timeout_seconds=0.5)
-        finally:
-            self._on_end()
+        while not self._stopping.is_set():
+            self.beat_monotonic = self._clock.monotonic()
+            self._worker.work(timeout_seconds=0.5)

@@ -8,6 +8,7 @@ from typing import Any
 from dca.logs import Troubles
 from dca.settings import DatabaseSettings
 from dca.store import Store
+from dca.store_connections import Connections, Link
 from dca.trader import Trader
 from tests.rig import LIMITS, Rig
 
@@ -73,15 +74,16 @@ class _Cursor:
         return getattr(self._cursor, name)
 
 
-class RecordingStore(Store):
-    """The real one, on a cursor that is listened to."""
+class RecordingConnections(Connections):
+    """The real ones, with cursors that are listened to."""
 
     def __init__(self, settings: DatabaseSettings, journal: Journal) -> None:
         super().__init__(settings)
         self._journal = journal
 
-    def _connected(self) -> Any:
-        return _Cursor(super()._connected(), self._journal)
+    def _opened(self) -> Link:
+        link = super()._opened()
+        return Link(link.connection, _Cursor(link.cursor, self._journal))
 
 
 class RecordingExchange:
@@ -109,7 +111,7 @@ class CountedRig(Rig):
     def __init__(self, database: DatabaseSettings) -> None:
         super().__init__(database)
         self.journal = Journal()
-        self.counted_store = RecordingStore(database, self.journal)
+        self.counted_store = Store(database, RecordingConnections(database, self.journal))
         self.counted_exchange: Any = RecordingExchange(self.exchange, self.journal)
         self.trader = Trader(
             self.counted_store, self.counted_exchange, self.desk, self.clock, Troubles(), LIMITS

@@ -51,6 +51,8 @@ def server(**changes: Any) -> Server:
         "session_now": NOW,
         "flush_log_at_trx_commit": 1,
         "user": "dca@localhost",
+        "connections": 151,
+        "user_connections": 0,
     }
     return Server(**{**values, **changes})
 
@@ -123,12 +125,29 @@ GRANTS: list[tuple[list[str], list[Level]]] = [
     (["GRANT ALL PRIVILEGES ON `dca\\_bo\\_`.* TO `dca`@`%`"], [Level.FAIL]),
     (["GRANT `trader` TO `dca`@`%`", "GRANT USAGE ON *.* TO `dca`@`%`"], [Level.WARN]),
     (["GRANT SELECT, INSERT, UPDATE, DELETE ON *.* TO `dca`@`%`"], [Level.WARN, Level.WARN]),
+    (
+        [
+            "GRANT USAGE ON *.* TO `dca`@`%` WITH MAX_QUERIES_PER_HOUR 3600 MAX_USER_CONNECTIONS 30",
+            "GRANT ALL PRIVILEGES ON `dca_bot`.* TO `dca`@`%`",
+        ],
+        [Level.OK, Level.FAIL],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("grants", "expected"), GRANTS)
 def test_grants(grants: list[str], expected: list[Level]) -> None:
     assert levels(checks.of_grants(grants, "dca_bot")) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "level"), [(1, Level.FAIL), (2, Level.WARN), (11, Level.WARN), (12, Level.OK), (151, Level.OK)]
+)
+def test_connections_are_compared_with_what_is_needed(limit: int, level: Level) -> None:
+    line = checks.of_connections(limit, assets=6, workers=16)
+    assert (line.name, line.level) == ("connections", level)
+    assert f"grants {limit}" in line.fact
+    assert (line.remedy is None) == (level is Level.OK)
 
 
 def test_missing_rights_are_named() -> None:

@@ -62,7 +62,7 @@ class Kill:
 def test_the_c_extension_does_the_work(ready: Store) -> None:
     assert mysql.connector.HAVE_CEXT
     ready.transaction(lambda tx: tx.assets())
-    assert type(ready._connection).__name__ == "CMySQLConnection"
+    assert type(ready._connections.take().connection).__name__ == "CMySQLConnection"
 
 
 def test_the_session_is_strict_and_utc_whatever_the_server_says(ready: Store, server: Server) -> None:

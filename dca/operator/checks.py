@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
-from dca import ledger, strategy
+from dca import connection_budget, ledger, strategy
 from dca.caretaking import strangers
 from dca.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
 from dca.operator import crontab, ladder, layout, staleness
@@ -140,6 +140,19 @@ def of_durability(server: Server) -> Line:
 
 
 _GRANT = re.compile(r"^GRANT (?P<rights>.+?) ON (?P<what>\S+) TO ", re.IGNORECASE)
+_PER_HOUR = re.compile(r"MAX_(?:QUERIES|UPDATES|CONNECTIONS)_PER_HOUR [1-9]\d*", re.IGNORECASE)
+
+
+def of_connections(limit: int, assets: int, workers: int) -> Line:
+    """How many connections the server grants this user, and how many are needed."""
+    short = connection_budget.shortage(limit, assets, workers)
+    if short is None:
+        needed = connection_budget.need(assets, workers)
+        return ok("connections", f"the database grants {limit} at a time, {needed} are needed")
+    if limit < connection_budget.LEAST:
+        fact = f"the database grants {limit} at a time: main_app and the caretakers shut each other out"
+        return fail("connections", fact, connection_budget.REMEDY)
+    return warn("connections", short, connection_budget.REMEDY)
 
 
 def of_grants(grants: Sequence[str], database: str) -> list[Line]:
@@ -160,6 +173,9 @@ def of_grants(grants: Sequence[str], database: str) -> list[Line]:
         broad = "ALL" if everywhere & {"ALL", "ALL PRIVILEGES"} else ", ".join(sorted(everywhere)[:4])
         remedy = f"give it rights on {database}.* only: ./bot install --print shows the statements"
         lines.append(warn("grants", f"the user may do more than it needs: {broad} ON *.*", remedy))
+    for limit in filter(None, map(_PER_HOUR.search, grants)):
+        remedy = "have the limit removed: main_app and the caretakers ask day and night"
+        lines.append(fail("grants", f"the server stops answering this user in the hour: {limit[0]}", remedy))
     return lines
 
 

@@ -26,7 +26,7 @@ from dca.operator.tools import Command, Tools
 from dca.settings import ROOT, Settings
 from dca.store import Store
 
-_OF_DATABASE = ("tables", "account binding", "assets", "caretakers", "incidents")
+_OF_DATABASE = ("tables", "connections", "account binding", "assets", "caretakers", "incidents")
 _OF_SERVER = ("server", "time zone", "durability", "grants")
 _OF_EXCHANGE = ("keys", "account", "clock", "pairs", "worst case", "orphans", "ladders and fees")
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -165,6 +165,7 @@ class _Found:
         self._settings = tools.settings
         self._store = database
         self._database_answers = False
+        self._connection_limit: int | None = None
         self._books: Books | None = None
         self._account: Account | None = None
         self._market: Market | None = None
@@ -179,6 +180,7 @@ class _Found:
             yield checks.not_checked(_OF_SERVER, "the database fails")
             return
         self._database_answers = True
+        self._connection_limit = server.connection_limit
         yield checks.of_version(server.version)
         fast = store.has_c_extension()
         connector = "the connector's C extension is loaded" if fast else "without the connector's C extension"
@@ -243,6 +245,9 @@ class _Found:
         books, account, market = self._books, self._account, self._market
         if books is None:
             return  # told
+        traded = sum(asset.is_enabled or asset.id in books.cycles for asset in books.assets)
+        if self._connection_limit is not None:
+            yield checks.of_connections(self._connection_limit, traded, self._settings.workers)
         if account is not None:
             name = self._settings.database.name
             words = "the database is of this account"
@@ -255,7 +260,6 @@ class _Found:
         if not books.assets:
             yield checks.warn("assets", "there is none: nothing is traded", "./bot add BTC/USD --base 20 ...")
             return
-        traded = sum(asset.is_enabled or asset.id in books.cycles for asset in books.assets)
         yield checks.of_stream_limit(traded)
         if account is not None:
             yield checks.of_spending(books.assets, books.cycles, account)

@@ -230,8 +230,9 @@ def test_F10_no_order_update_is_dropped_while_others_wait() -> None:
 def test_F15_a_database_that_hangs_is_not_waited_for(store: Store) -> None:
     """test_beating shows it with a server that is stopped, and takes its time for it."""
     store.transaction(lambda tx: tx.control())
-    assert store._connection.read_timeout == 10
-    assert store._connection.write_timeout == 10
+    connection = store._connections.take().connection
+    assert connection.read_timeout == 10
+    assert connection.write_timeout == 10
 
 
 def test_F62_times_go_out_as_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
