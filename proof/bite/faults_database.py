@@ -239,6 +239,8 @@ FAULTS = (
         new="IF(lock_reason IS NOT NULL, lock_kind, NULL)",
         costs="the checker ends a lock that a person wrote",
         tests=("tests/test_lock_by_hand.py",),
+    ),
+    Fault(
         name="sales-wait-in-line",
         number="F56",
         file=CONNECTIONS,
