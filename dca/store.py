@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mysql.connector
 from mysql.connector import errorcode
