@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from launcher import setup
+from launcher import mysql, setup
 from launcher.commands import spawn, stop
 from launcher.database import PrivateServer
 from launcher.environment import PYTHON
@@ -23,6 +23,15 @@ REPLAYS = {
     "BTC/USD": "BTC-USDT_1min_2021-11-11_2021-12-11_binance.csv.gz",
     "SHIB/USD": "SHIB-USDT_1min_2023-02-18_2023-04-04_kucoin.csv.gz",
 }
+ON_MYSQL = (
+    *("tests/test_schema.py", "tests/test_schema_rules.py", "tests/test_migrate.py"),
+    *("tests/test_store.py", "tests/test_store_reads.py", "tests/proof/test_contract.py"),
+    *("tests/test_races.py", "tests/test_races_settling.py", "tests/test_lock_reach.py"),
+    *("tests/test_plans.py", "tests/test_upgrade_with_past.py", "tests/test_install.py"),
+    *("tests/test_install_database.py", "tests/test_words.py", "tests/test_lock_by_hand.py"),
+    *("tests/launcher/test_private_server.py", "tests/test_checker.py", "tests/test_review.py"),
+)
+"""What the server has a say in."""
 TEST_USER = "dca_test"
 POLL_SECONDS = 0.1
 FAST = ("--innodb-flush-log-at-trx-commit=0",)
@@ -31,22 +40,25 @@ FAST = ("--innodb-flush-log-at-trx-commit=0",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`data`: folder with recorded market data; `pytest`: arguments passed on."""
+    """`data`: folder with recorded market data; `mysql`: folder of a MySQL; `pytest`: arguments passed on."""
 
     full: bool = False
     data: str | None = None
+    mysql: str | None = None
     pytest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A program that must end with 0. `database`: it gets a server to make databases on. `beside`: it
-    mostly waits, so it runs beside those that compute."""
+    mostly waits, so it runs beside those that compute. `mysql`: the folder of the server it runs on,
+    instead of MariaDB."""
 
     name: str
     command: tuple[str, ...]
     database: bool = False
     beside: bool = False
+    mysql: str | None = None
 
 
 def steps(options: Options) -> list[Step]:
@@ -69,6 +81,7 @@ def steps(options: Options) -> list[Step]:
     if options.full:
         found.append(Step(name="long demo", command=("demo", "--cycles", "8", "--kill-main-app", "2")))
         found += _replays(options)
+        found += _on_mysql(options)
     return found
 
 
@@ -93,6 +106,18 @@ def _proofs(options: Options) -> list[Step]:
     ]
 
 
+def _on_mysql(options: Options) -> list[Step]:
+    """All that depends on the server, and a demo, on MySQL, where there is one."""
+    if options.mysql is None:
+        say(f"MySQL: left out, {mysql.VARIABLE} names none (docs/development.md tells how to get one)")
+        return []
+    tests = ("pytest", "--numprocesses=2", *ON_MYSQL)
+    return [
+        Step(name="tests on MySQL", command=tests, mysql=options.mysql),
+        Step(name="demo on MySQL", command=("demo", "--short"), mysql=options.mysql),
+    ]
+
+
 def _replays(options: Options) -> list[Step]:
     """Replays of recorded data, where there is some."""
     folder = Path(options.data) if options.data else ROOT.parent / "shared" / "data"
@@ -109,6 +134,7 @@ def _replays(options: Options) -> list[Step]:
 def main(options: Options) -> int:
     """Run all steps, also after a failure; returns 0 if none failed."""
     started = time.monotonic()
+    options = replace(options, mysql=os.environ.pop(mysql.VARIABLE, None))  # for its own steps only
     setup.ensure(development=True, database=True)
     wanted = steps(options)
     failed = Lanes(wanted).run()
@@ -179,6 +205,8 @@ def _start(step: Step) -> Running:
     started = time.monotonic()
     needs = ExitStack()
     known = _test_server(needs) if step.database else {}
+    if step.mysql is not None:
+        known = {mysql.VARIABLE: step.mysql}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **known}
     output = needs.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - `needs` closes it
     process = spawn([PYTHON, "-m", *step.command], cwd=ROOT, env=environment, output=output)

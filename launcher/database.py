@@ -18,6 +18,7 @@ from typing import IO
 from launcher import server_packages
 from launcher.commands import logged, spawn, stop
 from launcher.output import LOG, VAR, SetUpProblem, make_folder, step, tail
+from launcher.programs import Programs
 
 _LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107, and the server makes a .lock file beside it."""
@@ -26,7 +27,7 @@ _READY = "ready"
 
 
 class PrivateServer:
-    """A MariaDB server under var/db/ that only this operating-system user can administer.
+    """A server under var/db/ that only this operating-system user can administer; MySQL's is var/db-mysql/.
 
     A second one at the same time takes var/db.2/ and so on. Nothing outside is read or touched: no my.cnf,
     no running server. After a crash the next start recovers what was committed.
@@ -41,7 +42,7 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
         self._scratch: Path | None = None
-        self._programs: server_packages.Programs | None = None
+        self._programs: Programs | None = None
 
     def __enter__(self) -> "PrivateServer":
         self.start()
@@ -67,6 +68,8 @@ class PrivateServer:
             SetUpProblem: if it does not; with the end of its log.
         """
         self._programs = server_packages.ensure()
+        if self._programs.is_mysql:
+            self._wish = self._wish.with_name(f"{self._wish.name}-mysql")
         self._take_directory()
         with ExitStack() as undo:
             undo.callback(self.stop)
@@ -101,7 +104,8 @@ class PrivateServer:
         statements = [first]
         for host in ("localhost", "127.0.0.1"):
             account = f"'{_word(user)}'@'{host}'"
-            statements.append(f"CREATE OR REPLACE USER {account} IDENTIFIED BY '{secret}';\n")
+            statements.append(f"DROP USER IF EXISTS {account};\n")
+            statements.append(f"CREATE USER {account} IDENTIFIED BY '{secret}';\n")
             statements.append(f"GRANT ALL ON {on} TO {account};\n")
         self.run("".join(statements))
 
@@ -120,8 +124,9 @@ class PrivateServer:
             SetUpProblem: with the server's words.
         """
         assert self._programs is not None, "the server has been started"
-        command = [self._programs.client, "--no-defaults", "--default-character-set=utf8mb4", "--batch"]
-        command += ["--skip-column-names", "-u", _me(), "-S", str(self.socket)]
+        command = [*self._programs.client, "--default-character-set=utf8mb4", "--batch"]
+        user = "root" if self._programs.is_mysql else _me()
+        command += ["--skip-column-names", "-u", user, "-S", str(self.socket)]
         if database is not None:
             command.append(_word(database))
         answer = subprocess.run(command, input=statements, capture_output=True, text=True)
@@ -152,23 +157,17 @@ class PrivateServer:
         raise SetUpProblem(f"{_MOST_AT_ONCE} servers run under {self._wish.parent} already; end one of them")
 
     def _install(self) -> None:
-        """Make an empty data directory; only this system user may log in, over the socket."""
+        """Make an empty data directory; only this system user may log in, over the socket. MySQL's root has
+        no password, and is root@localhost: without names that is the socket, whose folder is ours alone."""
         assert self._programs is not None, "the programs have been found"
         data = self.directory / "data"
         shutil.rmtree(data, ignore_errors=True)
-        code = logged(
-            [
-                self._programs.installer,
-                "--no-defaults",
-                f"--user={_me()}",
-                f"--datadir={data}",
-                "--auth-root-authentication-method=socket",
-                f"--auth-root-socket-user={_me()}",
-                "--skip-test-db",
-                "--skip-name-resolve",
-                f"--tmpdir={self._temporary()}",
-            ]
-        )
+        command = [*self._programs.installer, f"--user={_me()}", f"--datadir={data}"]
+        command.append(f"--tmpdir={self._temporary()}")
+        if not self._programs.is_mysql:
+            command += ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={_me()}"]
+            command += ["--skip-test-db", "--skip-name-resolve"]
+        code = logged(command)
         if code != 0:
             raise SetUpProblem(f"the database directory could not be made; {LOG} ends:\n{tail(LOG)}")
         (self.directory / _READY).touch()
@@ -192,7 +191,6 @@ class PrivateServer:
     def _launch(self) -> None:
         assert self._programs is not None, "the programs have been found"
         options = [
-            "--no-defaults",
             f"--datadir={self.directory / 'data'}",
             f"--socket={self.socket}",
             f"--port={self.port}",
@@ -205,11 +203,12 @@ class PrivateServer:
             "--max-connections=200",
             "--character-set-server=utf8mb4",
             *(["--user=root"] if os.geteuid() == 0 else []),
+            *(["--mysqlx=OFF"] if self._programs.is_mysql else []),
             *self._options,
         ]
         with self.log.open("wb") as log:
             self._process = spawn(
-                [self._programs.server, *options],
+                [*self._programs.server, *options],
                 output=log,
                 cwd=self.directory,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},

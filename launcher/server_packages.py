@@ -1,34 +1,39 @@
-"""The programs of a MariaDB server: found, or installed from the distribution's packages."""
+"""The programs of a database server: MariaDB's, found, or installed from the distribution's packages; or a
+MySQL's, in a folder that the environment names."""
 
+import os
 import re
 import subprocess
-from dataclasses import dataclass
+from pathlib import Path
 
-from launcher import apt
+from launcher import apt, mysql
 from launcher.commands import find
 from launcher.output import LOG, SetUpProblem, step
+from launcher.programs import Programs
 
 OLDEST = (10, 6)
 COMMAND = "sudo apt-get install mariadb-server-core mariadb-client-core"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
-    """Paths of the server, of what makes its data directory, and of the client."""
-
-    server: str
-    installer: str
-    client: str
-
-
 def found() -> Programs | None:
-    """The programs, if all three are here."""
+    """The programs, if all three are here.
+
+    Raises:
+        SetUpProblem: the environment names a folder without MySQL.
+    """
+    folder = os.environ.get(mysql.VARIABLE)
+    if folder:
+        return mysql.programs(Path(folder))
     server = _mariadb_server()
     installer = find("mariadb-install-db", "mysql_install_db")
     client = find("mariadb", "mysql")
     if server is None or installer is None or client is None:
         return None
-    return Programs(server=server, installer=installer, client=client)
+    return Programs(
+        server=(server, "--no-defaults"),
+        installer=(installer, "--no-defaults"),
+        client=(client, "--no-defaults"),
+    )
 
 
 def ensure() -> Programs:

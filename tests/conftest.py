@@ -1,8 +1,8 @@
-"""What many tests need: a fresh database on a real MariaDB server.
+"""What many tests need: a fresh database on a real server, MariaDB or MySQL.
 
 The server is the one that DCA_TEST_DB_SOCKET, DCA_TEST_DB_USER and DCA_TEST_DB_PASSWORD name (a user that
 may create databases and change global variables: a server for tests); without them a private one is
-started for the session.
+started for the session: a MySQL if DCA_MYSQL names one (docs/development.md), else MariaDB.
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from hypothesis import settings as hypothesis_settings
 from dca.model import CycleStatus
 from dca.settings import DatabaseSettings
 from dca.store import Store
+from launcher import mysql as mysql_programs
+from launcher.database import PrivateServer
 from tests.rig import INSERT, Rig
 
 SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
@@ -65,6 +67,10 @@ class Server:
                 rows = cursor.fetchall() if cursor.with_rows else []
         return rows
 
+    @property
+    def is_mysql(self) -> bool:
+        return "mariadb" not in str(self.run("SELECT VERSION()")[0][0]).lower()
+
     def create(self) -> DatabaseSettings:
         """An empty database."""
         name = f"dca_test_{secrets.token_hex(4)}"
@@ -86,7 +92,8 @@ def server() -> Iterator[Server]:
         )
         yield Server(given)
         return
-    with tempfile.TemporaryDirectory(prefix="dca-db-") as folder, private_server(Path(folder)) as server:
+    make = mysql_server if os.environ.get(mysql_programs.VARIABLE) else private_server
+    with tempfile.TemporaryDirectory(prefix="dca-db-") as folder, make(Path(folder)) as server:
         yield server
 
 
@@ -127,6 +134,25 @@ def ready(store: Store) -> Store:
     store.transaction(lambda tx: tx.insert_cycle(1, CycleStatus.WATCHING))
     store.transaction(lambda tx: tx.insert_cycle(2, CycleStatus.WATCHING))
     return store
+
+
+@contextlib.contextmanager
+def mysql_server(folder: Path) -> Iterator[Server]:
+    """A MySQL as it comes: its binary log is on."""
+    options = ("--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0")
+    with PrivateServer(folder / "db", options=options) as server:
+        password = secrets.token_hex(8)
+        server.create_user("dca_test", password)
+        yield Server(
+            DatabaseSettings(
+                host="127.0.0.1",
+                port=server.port,
+                user="dca_test",
+                password=password,
+                name="",
+                socket=str(server.socket),
+            )
+        )
 
 
 # launcher.database.PrivateServer does the same for the demo and may take the place of what follows.

@@ -163,7 +163,8 @@ def machine(tmp_path: Path, root: Server, empty_database: DatabaseSettings) -> I
     program.chmod(0o700)
     user = f"u{os.getpid()}"
     root.run(
-        f"CREATE OR REPLACE USER '{user}'@'localhost' IDENTIFIED BY '{SECRETS['DB_PASSWORD']}'",
+        f"DROP USER IF EXISTS '{user}'@'localhost'",
+        f"CREATE USER '{user}'@'localhost' IDENTIFIED BY '{SECRETS['DB_PASSWORD']}'",
         f"GRANT ALL ON {empty_database.name}.* TO '{user}'@'localhost'",
     )
     values = {

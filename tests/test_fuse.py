@@ -324,7 +324,7 @@ class Explaining(Transaction):
     """Asks the server how it would answer, instead of for the answer."""
 
     def _rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
-        self.plan = super()._rows(f"EXPLAIN {sql}", *args)
+        self.plan = super()._rows(f"EXPLAIN FORMAT=TRADITIONAL {sql}", *args)
         return [{"in_an_hour": 0, "in_a_minute": 0}]
 
 

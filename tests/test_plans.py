@@ -146,7 +146,7 @@ class Books:
 
     def plan(self, statement: Statement) -> list[dict[str, Any]]:
         def work(tx: Transaction) -> list[dict[str, Any]]:
-            return tx._rows(f"EXPLAIN {statement.sql}", *statement.args)
+            return tx._rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", *statement.args)
 
         return self.store.transaction(work)
 
@@ -158,6 +158,7 @@ def filled(settings: DatabaseSettings, cycles: int, now: datetime) -> Books:
     connection = connected(settings)
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute("SET time_zone = '+00:00'")
+        cursor.execute("SET timestamp = %s", [now.timestamp()])  # both pasts end at the same moment
         for statement in history_fill.statements(history_fill.Past(cycles=cycles), SYMBOLS[:2]):
             cursor.execute(statement)
         cursor.execute(f"UPDATE dca_cycles SET asset_id = {ASLEEP} WHERE id = 1")
@@ -304,6 +305,8 @@ def test_a_missing_index_is_noticed(
     both: tuple[Books, Books], server: Server, table: str, index: str
 ) -> None:
     """The counts can go wrong: without the index, more history is more work."""
+    if server.is_mysql and index == "time_of_run":
+        pytest.skip("MySQL skips from job to job in another index, as quickly")
     row = server.run(f"SHOW CREATE TABLE {both[0].settings.name}.{table}")[0][1]
     (definition,) = [line.strip(" ,") for line in row.splitlines() if f"KEY `{index}`" in line]
     for books in both:

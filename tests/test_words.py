@@ -207,3 +207,50 @@ def test_words_of_the_records_are_read_too(ready: Store) -> None:
     ready.transaction(lambda tx: tx.update_incident(replace(incident, subject="as it is now")))
     result = ready.transaction(lambda tx: tx.last_runs())["watchdog"].result
     assert result is not None and not result.is_known
+
+
+COMMANDS = (
+    *(
+        "status",
+        "why BTC/USD",
+        "doctor",
+        "assets",
+        "cycles",
+        "orders",
+        "profit",
+        "pause --yes",
+        "resume --yes",
+    ),
+    *("sell BTC/USD --yes", "accept BTC/USD --yes", "adopt BTC/USD --yes", "disable BTC/USD --yes"),
+    "resume BTC/USD --yes",
+)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE dca_control SET mode = 'HALT'",
+        "DELETE FROM dca_control",
+        "UPDATE dca_cycles SET status = 'WATCHING'",
+        "UPDATE dca_orders SET state = 'DONE'",
+        "UPDATE dca_orders SET side = 'BUY', purpose = 'Base'",
+        "UPDATE dca_orders SET fee_source = 'Assumed'",
+        "UPDATE dca_assets SET lock_reason = 'x', lock_kind = 'BREAK', lock_checksum = CRC32('x')",
+        "UPDATE job_runs SET result = 'Done'",
+        "UPDATE incidents SET kind = 'Money'",
+    ],
+)
+def test_every_command_answers(rig: Rig, lonely: Operator, sql: str) -> None:  # noqa: F811
+    """Whatever the word, a person gets a screen or one clear line, and no traceback."""
+    rig.bought()
+    rig.store.transaction(lambda tx: tx.begin_run("watchdog", rig.clock.now()))
+    edit(
+        rig,
+        "INSERT INTO incidents (name, kind, subject, evidence, began_at, seen_at)"
+        " VALUES ('break BTC/USD', 'money', 's', 'e', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
+    )
+    past_the_rules(rig.store, sql)
+    for command in COMMANDS:
+        done = lonely.types(*command.split())
+        assert done.code in {0, 1, 2}, command
+        assert done.out or done.err, command

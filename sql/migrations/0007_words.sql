@@ -34,7 +34,8 @@ ALTER TABLE dca_orders
     ADD CONSTRAINT state_is_known CHECK (CAST(state AS BINARY) IN ('sent', 'acked', 'cancel_requested', 'done', 'rejected', 'void', 'ghost')),
     ADD CONSTRAINT fee_source_is_known CHECK (CAST(fee_source AS BINARY) IN ('assumed', 'executions', 'position')),
     ADD CONSTRAINT limit_price_is_set_on_limit_orders CHECK (
-        (order_type = 'limit' AND limit_price IS NOT NULL AND limit_price > 0) OR (order_type = 'market' AND limit_price IS NULL));
+        CAST(order_type AS BINARY) NOT IN ('limit', 'market')
+        OR (order_type = 'limit' AND limit_price IS NOT NULL AND limit_price > 0) OR (order_type = 'market' AND limit_price IS NULL));
 
 UPDATE dca_order_attempts SET answer = COALESCE(ELT(FIELD(answer, 'accepted', 'duplicate', 'reject', 'expired'), 'accepted', 'duplicate', 'reject', 'expired'), answer)
  WHERE CAST(answer AS BINARY) NOT IN ('accepted', 'duplicate', 'reject', 'expired');

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import apt, checks, environment, server_packages
+from launcher import apt, checks, environment, mysql, server_packages
 from launcher.main import COMMANDS
 from launcher.output import ROOT, SetUpProblem, make_folder, tail
 
@@ -156,3 +156,31 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     with pytest.raises(SetUpProblem, match="cannot be made"):
         make_folder(tmp_path / "file" / "below")
     assert tail(tmp_path / "nothing") == ""
+
+
+def test_mysql_is_tested_where_the_environment_names_one(capsys: pytest.CaptureFixture[str]) -> None:
+    without = [step.name for step in checks.steps(checks.Options(full=True))]
+    assert not any("MySQL" in name for name in without)
+    assert "MySQL: left out, DCA_MYSQL names none" in capsys.readouterr().out
+    wanted = checks.steps(checks.Options(full=True, mysql="/somewhere"))
+    assert [step.name for step in wanted if step.mysql == "/somewhere"] == ["tests on MySQL", "demo on MySQL"]
+    assert all((ROOT / name).is_file() for name in checks.ON_MYSQL)
+
+
+def test_an_unpacked_mysql_runs_with_its_own_libraries(tmp_path: Path) -> None:
+    with pytest.raises(SetUpProblem, match=r"DCA_MYSQL is .*, and there is no .*/usr/sbin/mysqld and no"):
+        mysql.programs(tmp_path)
+    for name in ("usr/sbin/mysqld", "usr/bin/mysql"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(SetUpProblem, match="its C library"):
+        mysql.programs(tmp_path)
+    libraries = tmp_path / "usr" / "lib" / "x86_64-linux-gnu"
+    libraries.mkdir(parents=True)
+    (libraries / "ld-linux-x86-64.so.2").touch()
+    found = mysql.programs(tmp_path)
+    assert found.is_mysql
+    start, option, folders, server, no_defaults, *_ = found.server
+    assert (start, option) == (str(libraries / "ld-linux-x86-64.so.2"), "--library-path")
+    assert str(libraries) in folders.split(":")
+    assert (server, no_defaults) == (str(tmp_path / "usr/sbin/mysqld"), "--no-defaults")

@@ -60,7 +60,7 @@ def test_a_database_and_its_user(server: PrivateServer) -> None:
 def test_nobody_logs_in_as_root_over_the_network(server: PrivateServer) -> None:
     programs = server_packages.found()
     assert programs is not None
-    command = [programs.client, "--no-defaults", "-h", "127.0.0.1", "-P", str(server.port), "-uroot"]
+    command = [*programs.client, "-h", "127.0.0.1", "-P", str(server.port), "-uroot"]
     answer = subprocess.run([*command, "-e", "SELECT 1"], capture_output=True, text=True)
     assert answer.returncode != 0
     assert "denied" in answer.stderr or "not allowed" in answer.stderr
@@ -79,9 +79,9 @@ def test_what_was_committed_survives_a_kill(folder: Path) -> None:
         second.drop_database("kept")
 
 
-def test_a_second_one_at_the_same_time_has_a_folder_of_its_own(server: PrivateServer) -> None:
-    with PrivateServer(server.directory) as other:
-        assert other.directory == server.directory.with_name("db.2")
+def test_a_second_one_at_the_same_time_has_a_folder_of_its_own(folder: Path, server: PrivateServer) -> None:
+    with PrivateServer(folder) as other:
+        assert other.directory == server.directory.with_name(f"{server.directory.name}.2")
         assert other.port != server.port
 
 
