@@ -30,7 +30,7 @@ from bench.orders_seed import AMOUNT, DEVIATION_PERCENT, MIN_ORDER_SIZE, QTY_INC
 from dca import store
 from dca.model import Control, Cycle, Order
 from dca.store_connections import SESSION
-from dca.store_rows import columns
+from dca.store_rows import COUNTING, columns
 
 _STEP = 1 - float(DEVIATION_PERCENT) / 100
 _PROFIT = 1.03
@@ -44,7 +44,7 @@ BEGIN = "START TRANSACTION"
 CONTROL = f"SELECT {_CONTROL} FROM dca_control LOCK IN SHARE MODE"
 LIVE_CYCLE = f"SELECT {_CYCLE} FROM dca_cycles WHERE live_asset_id = %s FOR UPDATE"
 THE_ASSET = f"SELECT {_ASSET} FROM dca_assets WHERE id = %s"
-ORDERS = f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id = %s ORDER BY seq FOR UPDATE"
+ORDERS = f"SELECT {_ORDER} FROM ({COUNTING}) AS counting JOIN dca_orders USING (id) ORDER BY seq FOR UPDATE"
 PLACED = (
     "SELECT COUNT(*) AS in_an_hour, COALESCE(SUM(created_at > %s), 0) AS in_a_minute"
     " FROM dca_orders WHERE created_at > %s AND created_at <= %s AND asset_id = %s"
@@ -165,7 +165,7 @@ class Floor:
         fetch()
         run(THE_ASSET, (pair.asset_id,))
         fetch()
-        run(ORDERS, (pair.cycle_id,))
+        run(ORDERS, (*[pair.cycle_id] * 3, None, pair.cycle_id))
         fetch()
         run(PLACED, (pair.asset_id, now - timedelta(minutes=1), now - timedelta(hours=1), now))
         fetch()

@@ -106,7 +106,7 @@ class Bookkeeper:
         if cycle_id is None:
             return None
         cycle = tx.cycle(cycle_id)
-        orders = tx.orders(cycle_id)
+        orders = tx.counting_orders(cycle_id, snapshot.client_order_id)
         before = next(order for order in orders if order.client_order_id == snapshot.client_order_id)
         if attempt is not None:
             tx.answer_attempt(before.id, attempt, "accepted")
@@ -200,8 +200,7 @@ class Bookkeeper:
         It is after the quiet period, twice, by when it was asked: the answer may have been waited for, or
         this process stopped, while the order arrived. One that was ever acknowledged is never given up.
         """
-        tx.cycle(seen.cycle_id)
-        order = next(each for each in tx.orders(seen.cycle_id) if each.id == seen.id)
+        _, _, order = _rows(tx, seen)
         if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:
             return False
         if order.not_found_at is None or order.not_found_at > asked_at:  # a clock was wrong then (F62)
@@ -220,8 +219,7 @@ class Bookkeeper:
         def work(tx: Transaction) -> int | None:
             if not self._may_be_sent(tx, order):
                 return None
-            tx.cycle(order.cycle_id)
-            current = next(each for each in tx.orders(order.cycle_id) if each.id == order.id)
+            _, _, current = _rows(tx, order)
             if current.state is not OrderState.SENT or current.not_found_at is None:
                 return None
             attempt = tx.attempts(order.id)[0] + 1
@@ -248,9 +246,7 @@ class Bookkeeper:
         def work(tx: Transaction) -> bool:
             if tx.control().epoch != self._desk.epoch:
                 return False  # a newer start decides
-            cycle = tx.cycle(order.cycle_id)
-            orders = tx.orders(order.cycle_id)
-            current = next(each for each in orders if each.id == order.id)
+            cycle, orders, current = _rows(tx, order)
             if current.state is not OrderState.SENT or current.not_found_at is None:
                 return False
             void = replace(current, state=OrderState.VOID, closed_at=self._clock.now())
@@ -268,9 +264,7 @@ class Bookkeeper:
         reason = f"{answer.code} {answer.message}"
 
         def work(tx: Transaction) -> bool:
-            cycle = tx.cycle(order.cycle_id)
-            orders = tx.orders(order.cycle_id)
-            current = next(each for each in orders if each.id == order.id)
+            cycle, orders, current = _rows(tx, order)
             tx.answer_attempt(order.id, attempt, "reject")
             if current.state is not OrderState.SENT or tx.attempts(order.id)[1] > 0:
                 return False
@@ -297,9 +291,7 @@ class Bookkeeper:
         self, tx: Transaction, seen: Order, executions: Sequence[Execution]
     ) -> tuple[Cycle, Cycle] | None:
         """Returns the cycle before and after; None if nothing was new."""
-        cycle = tx.cycle(seen.cycle_id)
-        orders = tx.orders(seen.cycle_id)
-        order = next(each for each in orders if each.id == seen.id)
+        cycle, orders, order = _rows(tx, seen)
         exact = ledger.with_executions(order, executions)
         if exact is None or exact == order:
             return None
@@ -351,6 +343,13 @@ def _tell_profit(order: Order, before: Cycle, after: Cycle) -> None:
     if after.status is CycleStatus.COMPLETE and was != profit:
         why = f"the exact fee of {order.client_order_id} is known"
         fact("cycle", "corrected", profit=profit, was=was, why=why, symbol=order.symbol, cycle=after.id)
+
+
+def _rows(tx: Transaction, seen: Order) -> tuple[Cycle, list[Order], Order]:
+    """An order's cycle, locked, the orders that count in it, and the order as it is now."""
+    cycle = tx.cycle(seen.cycle_id)
+    orders = tx.counting_orders(seen.cycle_id, seen.client_order_id)
+    return cycle, orders, next(each for each in orders if each.id == seen.id)
 
 
 def _is_all(order: Order) -> bool:

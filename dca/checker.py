@@ -326,7 +326,8 @@ class Checker:
 
         def work(tx: Transaction) -> bool:
             cycle = tx.cycle(seen.id)
-            if not caretaking.holds_the_same(cycle, seen) or caretaking.in_flight(tx.orders(cycle.id)):
+            orders = tx.counting_orders(cycle.id)
+            if not caretaking.holds_the_same(cycle, seen) or caretaking.in_flight(orders):
                 return False
             now = job.clock.now()
             tx.update_cycle(lifecycle.proven_broken(cycle, reason, now))

@@ -109,7 +109,7 @@ class Inspector:
         live = tx.live_cycle(asset.id)
         ended = [tx.cycle(each.id) for each in tx.ended_cycles(asset.id, self._since(tx, asset, last_run))]
         cycles = ended if live is None else [live, *ended]
-        verdicts = [caretaking.verdict(asset, cycle, tx.orders(cycle.id), now) for cycle in cycles]
+        verdicts = [caretaking.verdict(asset, cycle, tx.counting_orders(cycle.id), now) for cycle in cycles]
         found = self._of_rows(asset, rows)
         found += [each for verdict in verdicts for each in verdict.violations]
         return verdicts, unaccepted(tx, asset, found)
@@ -134,7 +134,7 @@ class Inspector:
 
         def work(tx: Transaction) -> bool:
             cycle = tx.cycle(seen.id)
-            verdict = caretaking.verdict(asset, cycle, tx.orders(cycle.id), now)
+            verdict = caretaking.verdict(asset, cycle, tx.counting_orders(cycle.id), now)
             if verdict.is_sick:
                 write_booking(tx, cycle, verdict.booking, now)
             return verdict.is_sick

@@ -24,7 +24,7 @@ def written_before(tx: Transaction, mine: list[tuple[Order, str]]) -> tuple[Orde
     """What an earlier run of the same claim wrote, if only its commit's answer was lost: to be sent (F31)."""
     for order, reason in mine:
         tx.cycle(order.cycle_id)
-        for found in tx.orders(order.cycle_id):
+        for found in tx.counting_orders(order.cycle_id):
             if (found.client_order_id, found.created_at) == (order.client_order_id, order.created_at):
                 return found, reason
     return None

@@ -270,7 +270,7 @@ def read_books(tx: Transaction, now: datetime, *, is_mail: bool) -> Books:
         control=tx.control(),
         assets=assets,
         cycles=cycles,
-        locked={each.asset_id: tx.orders_seen(each.id) for each in cycles if each.asset_id in locked},
+        locked={each.asset_id: tx.orders_of_cycles([each.id]) for each in cycles if each.asset_id in locked},
         orders=tx.open_orders(),
         good_runs=tx.last_good_runs(),
         run_starts=tx.run_starts_since(now - 2 * health.LONGEST_OVERDUE),

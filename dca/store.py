@@ -24,7 +24,7 @@ from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
 from dca.store_reports import Reports
-from dca.store_rows import OPEN, SELLABLE, asset_from, columns, control_from, value_from
+from dca.store_rows import COUNTING, OPEN, SELLABLE, asset_from, columns, control_from, value_from
 
 R = TypeVar("R")
 
@@ -93,6 +93,19 @@ class Transaction(Journal, Editing, Reports, Looks):
         """All orders of a locked cycle, oldest first."""
         rows = self._rows(
             f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id = %s ORDER BY seq FOR UPDATE", cycle_id
+        )
+        return [value_from(Order, row) for row in rows]
+
+    def counting_orders(self, cycle_id: int, also: str | None = None) -> list[Order]:
+        """The orders that make a locked cycle what it is, oldest first: those that may fill or have, its
+        last, and the last that the exchange knows; and the one of its that has the client order id `also`.
+
+        A base order that nobody fills makes 288 others a day.
+        """
+        rows = self._rows(
+            f"SELECT {_ORDER} FROM ({COUNTING}) AS counting JOIN dca_orders USING (id)"
+            " ORDER BY seq FOR UPDATE",
+            *(cycle_id, cycle_id, cycle_id, also, cycle_id),
         )
         return [value_from(Order, row) for row in rows]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from dca.fuse import Placed
 from dca.model import Cycle, Order
 from dca.records import Incident, Mail, Server
-from dca.store_rows import columns, incident_from, value_from
+from dca.store_rows import COUNTING_OF_CYCLES, columns, incident_from, value_from
 from dca.store_statements import Statements
 
 _INCIDENT = ", ".join(columns(Incident))
@@ -123,18 +123,16 @@ class Looks(Statements):
         rows = self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE client_order_id IN ({marks})", *possible)
         return [value_from(Order, row) for row in rows]
 
-    def orders_seen(self, cycle_id: int) -> list[Order]:
-        """All orders of a cycle, oldest first; not locked."""
-        rows = self._rows(f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id = %s ORDER BY seq", cycle_id)
-        return [value_from(Order, row) for row in rows]
-
     def orders_of_cycles(self, cycle_ids: list[int]) -> list[Order]:
-        """All orders of these cycles, each cycle's oldest first; one statement, and nothing is locked."""
+        """The orders that make these cycles what they are (store.counting_orders), each cycle's oldest first;
+        one statement, and nothing is locked."""
         if not cycle_ids:
             return []
-        marks = ", ".join(["%s"] * len(cycle_ids))
+        counting = COUNTING_OF_CYCLES.format(marks=", ".join(["%s"] * len(cycle_ids)))
         rows = self._rows(
-            f"SELECT {_ORDER} FROM dca_orders WHERE cycle_id IN ({marks}) ORDER BY cycle_id, seq", *cycle_ids
+            f"SELECT {_ORDER} FROM ({counting}) AS counting JOIN dca_orders USING (id)"
+            " ORDER BY cycle_id, seq",
+            *(cycle_ids * 3),
         )
         return [value_from(Order, row) for row in rows]
 

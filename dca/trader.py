@@ -158,7 +158,7 @@ class Trader:
             action = strategy.decide(current, cycle, quote, rules, self._clock.now(), mode)
             if not isinstance(action, EndCooldown):
                 return None
-            tx.update_cycle(lifecycle.cooldown_over(cycle, tx.orders(cycle.id)))
+            tx.update_cycle(lifecycle.cooldown_over(cycle, tx.counting_orders(cycle.id)))
             return cycle, action
 
         ended = self._store.transaction(work)
@@ -221,7 +221,7 @@ class Trader:
         action = strategy.decide(current, cycle, quote, rules, now, mode)
         if not isinstance(action, Place):
             return None
-        orders = tx.orders(cycle.id)
+        orders = tx.counting_orders(cycle.id)
         if not books_agree(tx, current, cycle, orders, now):
             return None
         side, limits = action.purpose.side, self._limits.fuse
@@ -246,7 +246,7 @@ class Trader:
     def _may_decide(self, tx: Transaction, asset: Asset, cycle: Cycle, quote: Quote, now: datetime) -> bool:
         """Whether a quote still may, after the position was read and a lock waited for."""
         if asset.asset_symbol != quote.symbol:  # edited since the look from memory: another pair's price
-            books_agree(tx, asset, cycle, tx.orders(cycle.id), now)
+            books_agree(tx, asset, cycle, tx.counting_orders(cycle.id), now)
             return False
         why = self._quote_problem(quote, now)
         if why is not None:
@@ -275,7 +275,7 @@ class Trader:
             poorer = ledger.with_shortage_as_fee(orders, shortage)
             if poorer is not None:
                 tx.update_order(poorer)
-                orders = tx.orders(cycle.id)
+                orders = tx.counting_orders(cycle.id)
                 cycle = ledger.with_totals(cycle, orders)
         qty = round_down(min(cycle.quantity, position.qty_available), rules.qty_increment)
         if problem is None and qty < round_down(cycle.quantity, rules.qty_increment):
@@ -372,7 +372,11 @@ class Trader:
 
         def work(tx: Transaction) -> Order | None:
             tx.cycle(order.cycle_id)
-            current = next(each for each in tx.orders(order.cycle_id) if each.id == order.id)
+            current = next(
+                each
+                for each in tx.counting_orders(order.cycle_id, order.client_order_id)
+                if each.id == order.id
+            )
             if current.state is not OrderState.ACKED:
                 return None
             now = self._clock.now()

@@ -77,7 +77,7 @@ TRADING: dict[str, Call] = {
     "live_cycles": lambda tx, w: tx.live_cycles(),
     "cycle": lambda tx, w: tx.cycle(w.cycle.id),
     "orders": lambda tx, w: tx.orders(w.cycle.id),
-    "orders_seen": lambda tx, w: tx.orders_seen(w.cycle.id),
+    "counting_orders": lambda tx, w: tx.counting_orders(w.cycle.id, w.order.client_order_id),
     "open_orders": lambda tx, w: tx.open_orders(),
     "cycle_of_order": lambda tx, w: tx.cycle_of_order(w.order.client_order_id),
     "orders_placed": lambda tx, w: tx.orders_placed(1, w.now),

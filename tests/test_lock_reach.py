@@ -41,7 +41,7 @@ def book(tx: Transaction, asset_id: int) -> None:
     """A fill of an order in flight: bookkeeper.py's."""
     live = tx.live_cycle(asset_id)
     assert live is not None
-    (sent,) = tx.orders_seen(live.id)
+    (sent,) = tx.orders_of_cycles([live.id])
     cycle_id = tx.cycle_of_order(sent.client_order_id)
     assert cycle_id is not None
     cycle, (current,) = tx.cycle(cycle_id), tx.orders(cycle_id)

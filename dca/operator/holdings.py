@@ -74,7 +74,7 @@ def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
     cycle = tx.live_cycle(asset.id)
     if cycle is None:
         raise StartRefused(f"{asset.asset_symbol} has no live cycle: main_app begins one when it runs")
-    return cycle, tx.orders(cycle.id)
+    return cycle, tx.counting_orders(cycle.id)
 
 
 def bid_of(tools: Tools, symbol: str) -> Decimal | None:
@@ -102,7 +102,7 @@ def book_outside_sale(
 ) -> None:
     """Book so much of a locked cycle as sold outside at that price. A live cycle of which nothing is left
     is complete, and the next one begins in cooldown."""
-    now, orders = tools.clock.now(), tx.orders(cycle.id)
+    now, orders = tools.clock.now(), tx.counting_orders(cycle.id)
     row = outside.row(
         Trade(purpose=Purpose.OUTSIDE, qty=qty, price=price),
         control=tx.control(),

@@ -36,7 +36,9 @@ def decide(tx: Transaction, asset: Asset, now: datetime) -> list[str]:
     effects = []
     for seen in of(tx, asset):
         tx.cycle(seen.cycle_id)
-        order = next(each for each in tx.orders(seen.cycle_id) if each.id == seen.id)
+        order = next(
+            each for each in tx.counting_orders(seen.cycle_id, seen.client_order_id) if each.id == seen.id
+        )
         tx.update_order(replace(order, decided_at=now))
         effects.append(f"{order.client_order_id} decided on")
     current = tx.asset(asset.id)
@@ -68,7 +70,7 @@ def give_up(tx: Transaction, cycle: Cycle, gone: Iterable[Order], now: datetime)
     """End orders of a locked cycle that the exchange does not have; one that turns up after all locks the
     asset again."""
     names = {order.id for order in gone}
-    orders = tx.orders(cycle.id)
+    orders = tx.counting_orders(cycle.id)
     ended = [
         replace(order, state=OrderState.VOID, closed_at=now)
         for order in orders

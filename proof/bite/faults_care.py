@@ -166,7 +166,7 @@ FAULTS = (
         number="F13",
         file=CHECKER,
         old="            if not caretaking.holds_the_same(cycle, seen) or "
-        "caretaking.in_flight(tx.orders(cycle.id)):\n                return False\n",
+        "caretaking.in_flight(orders):\n                return False\n",
         new="",
         costs="a cycle that has just bought or sold ends as error",
         tests=(

@@ -7,6 +7,24 @@ CONNECTIONS = "dca/store_connections.py"
 
 FAULTS = (
     Fault(
+        name="every-order-of-a-cycle-is-read",
+        number="F95",
+        file="dca/store_rows.py",
+        old='    "SELECT id FROM dca_orders WHERE counts_in_cycle_id = %s"\n',
+        new='    "SELECT id FROM dca_orders WHERE cycle_id = %s"\n',
+        costs="after weeks of a base order that nobody fills a claim takes seconds, and comes too late",
+        tests=("tests/test_long_cycle.py::test_no_step_reads_what_bought_nothing",),
+    ),
+    Fault(
+        name="a-late-fill-s-order-is-not-found",
+        number="F73",
+        file="dca/bookkeeper.py",
+        old="        orders = tx.counting_orders(cycle_id, snapshot.client_order_id)\n",
+        new="        orders = tx.counting_orders(cycle_id)\n",
+        costs="the process dies over a fill of an order that had bought nothing",
+        tests=("tests/test_long_cycle.py::test_a_late_fill_of_one_that_had_bought_nothing_is_booked",),
+    ),
+    Fault(
         name="live-cycle-not-locked",
         number="F07",
         file=STORE,

@@ -196,7 +196,7 @@ FAULTS = (
         "cancel_requested_at=now))\n            return current\n",
         new="            tx.update_order(replace(current, state=OrderState.DONE, cancel_requested_at=now, "
         "closed_at=now))\n"
-        "            self.books._move_on(tx, tx.cycle(order.cycle_id), tx.orders(order.cycle_id))\n"
+        "            self.books._move_on(tx, tx.cycle(order.cycle_id), tx.counting_orders(order.cycle_id))\n"
         "            return current\n",
         costs="the cycle is free while the order can still fill: the fill is forgotten, another is placed",
         tests=(

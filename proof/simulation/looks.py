@@ -70,14 +70,23 @@ class Looks:
         tables = self._tables
         return [tables.orders[tables.by_client_id[n]] for n in client_order_ids if n in tables.by_client_id]
 
-    def orders_seen(self, cycle_id: int) -> list[Order]:
-        self._statement("orders_seen")
-        return [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
+    def counting_orders(self, cycle_id: int, also: str | None = None) -> list[Order]:
+        self._statement("counting_orders")
+        return self._counting(cycle_id, also)
+
+    def _counting(self, cycle_id: int, also: str | None = None) -> list[Order]:
+        orders = [self._tables.orders[key] for key in self._tables.of_cycle.get(cycle_id, ())]
+        known = [order.id for order in orders if order.exchange_order_id is not None]
+        last = {orders[-1].id, *known[-1:]} if orders else set()
+        return [
+            order
+            for order in orders
+            if order.is_live or order.filled_qty > 0 or order.id in last or order.client_order_id == also
+        ]
 
     def orders_of_cycles(self, cycle_ids: list[int]) -> list[Order]:
         self._statement("orders_of_cycles")
-        tables = self._tables
-        return [tables.orders[key] for each in sorted(cycle_ids) for key in tables.of_cycle.get(each, ())]
+        return [order for each in sorted(cycle_ids) for order in self._counting(each)]
 
     def cycles_ended_since(self, then: datetime) -> list[Cycle]:
         self._statement("cycles_ended_since")

@@ -77,7 +77,7 @@ def sent(number: int = 1, **changes: Any) -> Order:
 def test_an_order_is_read_as_it_was_written(run: Run) -> None:
     written = run(lambda tx: tx.insert_order(sent()))
     assert run(lambda tx: tx.orders(1)) == [written] == run(lambda tx: tx.open_orders())
-    assert run(lambda tx: tx.orders_seen(1)) == [written]
+    assert run(lambda tx: tx.orders_of_cycles([1])) == [written]
     assert run(lambda tx: tx.known_orders([written.client_order_id, "other"])) == [written]
     assert run(lambda tx: tx.cycle_of_order(written.client_order_id)) == 1
     assert run(lambda tx: tx.known_ids([written.client_order_id, "other"])) == {written.client_order_id}
