@@ -4,11 +4,12 @@ Nothing here knows the database. The password is in no error and no line: what a
 """
 
 import base64
+import hmac
 import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,17 @@ from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
 
 from dca import addresses
+from dca.hosts import is_loopback
 from dca.letters import DEADLINE_SECONDS, Letter
-from dca.settings import EmailSettings, is_loopback
+from dca.settings import EmailSettings
 
 TLS_PORT = 465
 LONGEST_ERROR = 160
+_OF_NOBODY, _OF_ANOTHER_NAME = {18, 19, 20, 21}, 62
+"""OpenSSL's codes: signed by itself, or by somebody who is not known; valid for another name."""
+MOST_CHALLENGES = 5
+_NONSENSE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What Python's mail library raises over text that it does not understand."""
 SILENT_SECONDS = 3.0
 """One address of several that took a connection and says nothing for so long is left for the next one."""
 
@@ -70,15 +77,34 @@ def deliver(
 ) -> Delivery:
     """Send letters, within `seconds` in all. Never raises for what a server or a network does.
 
-    `trust` takes the place of the system's certificates; at `tls_port` TLS is spoken from the start.
+    `trust` takes the place of what the settings say; at `tls_port` TLS is spoken from the start.
     """
-    starts_with_tls = email.smtp_port == tls_port
-    line = _Line(seconds, trust or ssl.create_default_context(), tls=starts_with_tls)
+    try:
+        trust = trust or _trusted(email)
+    except OSError as error:
+        why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        return Delivery(trouble=f"ALERT_EMAIL_SMTP_CAFILE={email.smtp_ca_file}: {why}"[:LONGEST_ERROR])
+    line = _Line(seconds, trust, tls=email.smtp_port == tls_port)
     courier = _Courier(letters, email, now, seconds, line)
     thread = threading.Thread(target=courier.run, name="mail", daemon=True)
     thread.start()
     thread.join(seconds)
     return courier.ended()
+
+
+def _trusted(email: EmailSettings) -> ssl.SSLContext:
+    """Whose certificates are good: the system's, or those of one file. A mail server on this machine has the
+    machine's name in its own certificate, and is asked for as localhost.
+
+    Raises:
+        OSError: the file cannot be read, or holds none.
+    """
+    if email.smtp_ca_file is None:
+        return ssl.create_default_context()
+    context = ssl.create_default_context(cafile=email.smtp_ca_file)
+    context.check_hostname = not is_loopback(email.smtp_server)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Debian's own one has no key identifier
+    return context
 
 
 class _Line(smtplib.SMTP):
@@ -89,7 +115,31 @@ class _Line(smtplib.SMTP):
         self.starts_with_tls = tls
         self._wire: socket.socket | None = None
         self._is_cut = False
-        super().__init__(timeout=seconds)
+        super().__init__(timeout=seconds, local_hostname=_own_name())
+
+    def auth(
+        self,
+        mechanism: str,
+        authobject: Callable[..., str | None],
+        *,
+        initial_response_ok: bool = True,
+    ) -> tuple[int, bytes]:
+        """smtplib's, in UTF-8 (RFC 4616): that one takes ASCII only."""
+        first = authobject() if initial_response_ok else None
+        self._auth_challenge_count = 0 if first is None else 1
+        code, words = self.docmd("AUTH", mechanism if first is None else f"{mechanism} {_base64(first)}")
+        while code == 334 and self._auth_challenge_count < MOST_CHALLENGES:
+            self._auth_challenge_count += 1
+            answer = authobject(base64.decodebytes(words))
+            code, words = self.docmd(_base64(answer or ""))
+        if code not in {235, 503}:
+            raise smtplib.SMTPAuthenticationError(code, words)
+        return code, words
+
+    def auth_cram_md5(self, challenge: bytes | None = None) -> str | None:  # type: ignore[override]
+        if challenge is None:
+            return None
+        return f"{self.user} {hmac.new(self.password.encode(), challenge, 'md5').hexdigest()}"
 
     # What smtplib calls to connect; SMTP_SSL does the same.
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -175,7 +225,8 @@ class _Courier:
             self._note_trouble(said(error, self._email))
         finally:
             line.close()
-            self._over = True
+            with self._lock:
+                self._over = True
 
     def ended(self) -> Delivery:
         """What came of it until now; what still goes on is cut off, and counts as not sent."""
@@ -187,6 +238,8 @@ class _Courier:
                         f"no end within {self._seconds:g} s: the server is too slow, or hangs"
                     )
                 self._over = True
+            if self._done.trouble is None and len(self._done.errors) < len(self._letters):
+                self._done.trouble = "sending broke off: a bug, which is in this script's log"
             return Delivery(
                 steps=list(self._done.steps), errors=list(self._done.errors), trouble=self._done.trouble
             )
@@ -213,16 +266,24 @@ class _Courier:
             self._step(f"logged in as {email.smtp_user}")
 
     def _send(self, line: _Line, letter: Letter) -> None:
-        """One that is refused keeps none of the others back."""
+        """One that is refused, or cannot be written, keeps none of the others back."""
         error: str | None = None
         try:
-            refused = line.send_message(message(letter, self._email, self._now))
+            made = message(letter, self._email, self._now)
+        except _NONSENSE as problem:
+            self._is_done(f"cannot be written as a mail: {said(problem, self._email)}"[:LONGEST_ERROR])
+            return
+        try:
+            refused = line.send_message(made)
             if refused:
                 self._step(f"refused for: {', '.join(refused)}")
         except smtplib.SMTPServerDisconnected:
             raise
         except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as problem:
             error = said(problem, self._email)
+        self._is_done(error)
+
+    def _is_done(self, error: str | None) -> None:
         with self._lock:
             if self._over:
                 return  # told as not sent
@@ -248,7 +309,7 @@ def said(error: Exception, email: EmailSettings) -> str:
     elif isinstance(error, smtplib.SMTPResponseException):
         text = f"{error.smtp_code} {_text(error.smtp_error)}"
     elif isinstance(error, ssl.SSLCertVerificationError):
-        text = f"the server's certificate is not good: {error.verify_message}"
+        text = f"the server's certificate is not good: {error.verify_message}{_remedy(error)}"
     elif isinstance(error, TimeoutError):
         text = "the server does not answer"
     elif isinstance(error, socket.gaierror):
@@ -260,6 +321,20 @@ def said(error: Exception, email: EmailSettings) -> str:
     else:
         text = str(error) or type(error).__name__
     return _without_login(_one_line(text), email)[:LONGEST_ERROR]
+
+
+def _remedy(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _OF_NOBODY:
+        return ": if it is your own server's, name its file in ALERT_EMAIL_SMTP_CAFILE"
+    if error.verify_code == _OF_ANOTHER_NAME:
+        return " Put the name that it has into ALERT_EMAIL_SMTP_SERVER"
+    return ""
+
+
+def _own_name() -> str:
+    """What is said in greeting; looked up nowhere, which might take longer than the mail."""
+    name = socket.gethostname()
+    return name if name.isascii() and "." in name else "[127.0.0.1]"
 
 
 def _text(words: bytes | str) -> str:

@@ -27,6 +27,8 @@ from dca.settings import Settings
 DONE, FAILED, BAD_SETTINGS = 0, 1, 2
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What asks a script to end: kill, Ctrl-C, a terminal that is closed."""
+_ERRANDS = {"mail", "ping"}
+"""Threads whose end stops nothing else: trading and its caretakers do not wait for them."""
 _SHORTEST_SECRET = 8
 """Characters; a shorter one might be a part of any word."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -240,10 +242,16 @@ def _handle_signals(context: Context) -> None:
 
 
 def _end_with_any_thread(context: Context) -> None:
-    """A thread that dies takes the process with it: half a bot is worse than none."""
+    """A thread that dies takes the process with it: half a bot is worse than none. Except for an errand."""
 
     def died(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread is not None else "a thread"
+        if name in _ERRANDS:
+            logging.getLogger("dca").error(
+                f"crash - - {name} died of a bug; the rest goes on",
+                exc_info=(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback),
+            )
+            return
         logging.getLogger("dca").critical(
             f"crash - - {name} died of a bug; the next start settles what is open",
             exc_info=(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback),

@@ -1,6 +1,5 @@
 """The environment and .env, turned into one frozen Settings, checked whole. The only reader of os.environ."""
 
-import ipaddress
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,8 @@ from dotenv import dotenv_values
 
 from dca.errors import SettingsProblem
 from dca.fuse import Fuse
+from dca.hosts import is_host, is_loopback
+from dca.mail_addresses import are_good
 
 ROOT = Path(__file__).resolve().parent.parent
 _PAPER_HOST = "paper-api.alpaca.markets"
@@ -65,7 +66,8 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailSettings:
-    """Who mails whom, by which server; without a user it asks for no login."""
+    """Who mails whom, by which server; without a user it asks for no login. `smtp_ca_file`: the certificates
+    that are trusted in the place of the system's."""
 
     sender: str
     receiver: str
@@ -73,6 +75,7 @@ class EmailSettings:
     smtp_port: int
     smtp_user: str | None
     smtp_password: str | None = field(repr=False)
+    smtp_ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +146,15 @@ class _Reader:
 
     def host(self, name: str, example: str) -> str:
         value = self.required(name, example)
-        if value and not _is_host(value):
+        if value and not is_host(value):
             self.complain(name, f"is{_shown(name, value)}: that is no server's name, like {example}")
+        return value
+
+    def addresses(self, name: str, example: str, *, several: bool) -> str:
+        """Of mail; with `several` there may be more than one, with commas."""
+        value = self.required(name, example)
+        if value and not are_good(value, several=several):
+            self.complain(name, f"is{_shown(name, value)}: that is no mail address, like {example}")
         return value
 
     def number(self, name: str, default: str, *, least: str, most: str) -> Decimal:
@@ -176,7 +186,7 @@ class _Reader:
             return value  # complained about already
         try:
             parts = urlsplit(value)
-            known = (parts.port is None or parts.port > 0) and _is_host(parts.hostname or "")
+            known = (parts.port is None or parts.port > 0) and is_host(parts.hostname or "")
         except ValueError:
             known, parts = False, urlsplit("")
         if not known or " " in value:
@@ -192,28 +202,6 @@ class _Reader:
 def _shown(name: str, value: str) -> str:
     """A value as a complaint shows it: not whole if it is long, and not at all if it is a secret."""
     return "" if name in _SECRETS else f" {value if len(value) <= _SHOWN else value[:_SHOWN] + '...'!r}"
-
-
-def _is_host(name: str) -> bool:
-    """Whether a connection could be tried: names are looked up in an encoding with tables of its own, which
-    leaves what is ASCII as it is, if no part of it is empty or too long."""
-    if name.isascii():
-        *parts, last = name.split(".")
-        return len(last) < 64 and all(0 < len(part) < 64 for part in parts)
-    try:
-        return bool(name.encode("idna")) or not name
-    except UnicodeError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def keep_no_tls_keys() -> None:
@@ -364,16 +352,18 @@ def _database(read: _Reader) -> DatabaseSettings:
 
 def _email(read: _Reader) -> EmailSettings | None:
     """Mail is off when none of its names is set, and has to be whole when one is."""
-    names = ("SENDER", "RECEIVER", "SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_PORT")
+    names = ("SENDER", "RECEIVER", "SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_CAFILE")
     if not any(read.optional(f"ALERT_EMAIL_{name}") for name in names):
         return None
+    ca_file = read.optional("ALERT_EMAIL_SMTP_CAFILE")
     return EmailSettings(
-        sender=read.required("ALERT_EMAIL_SENDER", "bot@example.com"),
-        receiver=read.required("ALERT_EMAIL_RECEIVER", "you@example.com"),
+        sender=read.addresses("ALERT_EMAIL_SENDER", "bot@example.com", several=False),
+        receiver=read.addresses("ALERT_EMAIL_RECEIVER", "you@example.com", several=True),
         smtp_server=read.host("ALERT_EMAIL_SMTP_SERVER", "smtp.example.com"),
         smtp_port=read.whole("ALERT_EMAIL_SMTP_PORT", "587", least="1", most="65535"),
         smtp_user=read.optional("ALERT_EMAIL_SMTP_USER"),
         smtp_password=read.optional("ALERT_EMAIL_SMTP_PASSWORD"),
+        smtp_ca_file=None if ca_file is None else ROOT / ca_file,
     )
 
 

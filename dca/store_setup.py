@@ -3,7 +3,8 @@
 import mysql.connector
 
 from dca.errors import DatabaseUnavailable
-from dca.settings import DatabaseSettings, is_loopback
+from dca.hosts import is_loopback
+from dca.settings import DatabaseSettings
 
 SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")  # noqa: S108
 """Where distributions put the server's socket."""

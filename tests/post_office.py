@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -27,6 +27,7 @@ class PostOffice:
     port: int = 0
     answer: str = "250 taken"
     auth_answer: str | None = None
+    password: str = PASSWORD
     messages: list[EmailMessage] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     ca: trustme.CA | None = None
@@ -45,7 +46,7 @@ class PostOffice:
     ) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (
             USER.encode(),
-            PASSWORD.encode(),
+            self.password.encode(),
         )
         return AuthResult(success=good, handled=False, message=None if good else self.auth_answer)
 
@@ -71,20 +72,29 @@ class PostOffice:
             "smtp_server": "localhost",
             "smtp_port": self.port,
             "smtp_user": USER if self.ca is not None else None,
-            "smtp_password": PASSWORD if self.ca is not None else None,
+            "smtp_password": self.password if self.ca is not None else None,
         }
         return EmailSettings(**{**values, **changes})
 
 
 @contextlib.contextmanager
-def post_office(*, tls: bool = True, at_once: bool = False) -> Iterator[PostOffice]:
-    """A server on this machine; with `tls` it wants STARTTLS (`at_once`: TLS from the start) and a login."""
-    office = PostOffice()
-    options: dict[str, Any] = {"decode_data": False}
+def post_office(
+    *,
+    tls: bool = True,
+    at_once: bool = False,
+    password: str = PASSWORD,
+    refuses: Sequence[str] = (),
+    context: ssl.SSLContext | None = None,
+) -> Iterator[PostOffice]:
+    """A server on this machine; with `tls` it wants STARTTLS (`at_once`: TLS from the start) and a login, not
+    by those ways that it `refuses`. `context`: with a certificate of its own."""
+    office = PostOffice(password=password)
+    options: dict[str, Any] = {"decode_data": False, "auth_exclude_mechanism": refuses}
     if tls:
         office.ca = trustme.CA()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        office.ca.issue_cert("localhost").configure_cert(context)
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            office.ca.issue_cert("localhost").configure_cert(context)
         options |= {"auth_required": True, "authenticator": office.authenticated}
         options |= {"ssl_context": context} if at_once else {"tls_context": context, "require_starttls": True}
         if at_once:

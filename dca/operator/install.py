@@ -16,11 +16,12 @@ from pathlib import Path
 import dca.settings
 from dca import store_setup
 from dca.errors import DatabaseUnavailable, DcaError, SettingsProblem, StartRefused
+from dca.hosts import is_loopback
 from dca.log_files import FORGOTTEN_AFTER_SECONDS, KEPT, MAX_AGE_SECONDS, MAX_BYTES
 from dca.operator import crontab, env_file, layout, migrate, questions
 from dca.operator.questions import Question
 from dca.operator.tools import Command, Tools
-from dca.settings import ROOT, DatabaseSettings, Settings, is_loopback
+from dca.settings import ROOT, DatabaseSettings, Settings
 from dca.store import SCHEMA_VERSION, Store
 from dca.supervisor import is_locked
 
