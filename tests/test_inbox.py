@@ -107,6 +107,36 @@ def test_the_worker_that_came_to_rest_last_is_woken_first() -> None:
         thread.join()
 
 
+LONG_SECONDS = 120
+"""A worker that is not woken rests so long: longer than any wait of a test."""
+
+
+def at_rest(inbox: Inbox) -> tuple[threading.Thread, list[object]]:
+    """A worker that waits, and what it takes."""
+    got: list[object] = []
+    thread = threading.Thread(target=lambda: got.append(inbox.take(LONG_SECONDS)), daemon=True)
+    thread.start()
+    eventually(partial(resting, inbox, 1))
+    return thread, got
+
+
+def test_a_worker_at_rest_is_woken_by_a_quote() -> None:
+    inbox = Inbox()
+    thread, got = at_rest(inbox)
+    inbox.put_quote(quote("BTC/USD"))
+    thread.join(LONG_SECONDS / 4)
+    assert got == [quote("BTC/USD")]
+
+
+def test_a_worker_whose_time_was_up_is_not_the_one_that_is_woken() -> None:
+    inbox = Inbox()
+    thread, got = at_rest(inbox)
+    assert inbox.take(0.01) is None
+    inbox.put(update("BTC/USD"))
+    thread.join(LONG_SECONDS / 4)
+    assert got == [update("BTC/USD")]
+
+
 def test_many_workers_lose_nothing_and_never_hold_a_pair_twice() -> None:
     inbox, dice = Inbox(), random.Random(7)
     symbols = [f"C{number}/USD" for number in range(5)]
