@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,17 @@ from typing import Any
 from proof.mutation.modules import MODULES, may_judge
 from proof.mutation.mutant import Mutant
 
-QUICK_SECONDS, NEAREST = 0.5, 2
+NEAREST = 2
 MOST_SECONDS = 12.0
-"""As much of the quickest tests: some functions are run by nearly every test there is."""
+"""Of tests for a mutant: some functions are run by nearly every test there is."""
 FILES = tuple(module.file for module in MODULES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Tests that run a function, the quickest first, with the seconds of all; `digest` changes with them.
-    `nearest` are those of the two files with the most quick ones: most mistakes are noticed by them, and
-    pytest imports every file that is named before it begins."""
+    """Tests that run a function; first those that run least else, which are most about it. `nearest` are of
+    the first two files: pytest imports every file that is named before it begins. `seconds` are of all,
+    `digest` changes with them."""
 
     nearest: tuple[str, ...]
     others: tuple[str, ...]
@@ -68,22 +67,24 @@ class Reach:
         return self._selected(lambda runs: any(name.startswith(start) for name in runs))
 
     def _selected(self, is_wanted: Callable[[list[str]], bool]) -> Selection:
-        found, digest = [], hashlib.sha256()
+        found: list[tuple[int, float, str]] = []
+        digest = hashlib.sha256()
         for known in self._known.values():
             mine = [
-                (told["seconds"], test) for test, told in known["tests"].items() if is_wanted(told["runs"])
+                (len(told["runs"]), told["seconds"], test)
+                for test, told in known["tests"].items()
+                if is_wanted(told["runs"])
             ]
             found += mine
             if mine:
                 digest.update(known["digest"].encode())
-        quick = Counter(_file_of(test) for seconds, test in found if seconds <= QUICK_SECONDS)
-        files = [file for file, _ in quick.most_common(NEAREST)] or [_file_of(test) for _, test in found[:1]]
         tests: list[str] = []
         spent = 0.0
-        for seconds, test in sorted(found):
+        for _, seconds, test in sorted(found):
             if spent + seconds <= MOST_SECONDS or not tests:
                 spent += seconds
                 tests.append(test)
+        files = list(dict.fromkeys(_file_of(test) for test in tests))[:NEAREST]
         return Selection(
             nearest=tuple(test for test in tests if _file_of(test) in files),
             others=tuple(test for test in tests if _file_of(test) not in files),

@@ -139,14 +139,19 @@ def test_a_survivor_is_tried_again_when_its_tests_have_changed_and_the_dead_stay
     assert not known.is_open(MUTANT, "t2")
 
 
-def test_a_function_is_looked_at_by_the_tests_that_run_it_the_quickest_first(tmp_path: Path) -> None:
+def test_a_function_is_looked_at_by_the_tests_that_run_it_those_about_it_first(tmp_path: Path) -> None:
     tests = tmp_path / "tests"
     tests.mkdir()
     (tests / "test_toy.py").write_text("1")
     reach = Reach(tmp_path / "reach.json", tmp_path)
     assert reach.unknown(["toy.py"]) == ["tests/test_toy.py"]
     quick, slow, other, none = (f"tests/test_toy.py::test_{name}" for name in ("a", "b", "c", "d"))
-    told = {slow: ["toy.py:worth"], quick: ["toy.py:worth"], other: ["toy.py:x"], none: ["a.py:worth"]}
+    told = {
+        slow: ["toy.py:worth", "toy.py:y"],
+        quick: ["toy.py:worth"],
+        other: ["toy.py:x"],
+        none: ["a.py:worth"],
+    }
     seconds = {slow: 3.0, quick: 0.1, other: 0.2, none: 0.0}
     recorded = {name: {"seconds": seconds[name], "runs": runs} for name, runs in told.items()}
     reach.add("tests/test_toy.py", {"tests": recorded, "failed": []})
