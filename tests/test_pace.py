@@ -91,6 +91,12 @@ def test_what_was_sent_a_minute_ago_counts_no_more(main_app: Pace, clock: FakeCl
     assert taken(main_app, Kind.EXIT) == ALL_OF_MAIN_APP
 
 
+def test_a_burst_of_sells_a_minute_ago_keeps_no_buy_back(main_app: Pace, clock: FakeClock) -> None:
+    taken(main_app, Kind.EXIT)
+    clock.pass_seconds(60)
+    main_app.take(Kind.ORDINARY)
+
+
 def test_what_is_given_back_can_be_taken_again(main_app: Pace, clock: FakeClock) -> None:
     taken(main_app, Kind.EXIT, 129)
     last = main_app.take(Kind.EXIT)
@@ -184,6 +190,21 @@ def test_what_others_use_of_the_account_s_limit_counts_too(
     assert {kind for kind in Kind if taken(main_app, kind, 1)} == going
     clock.pass_seconds(20)
     assert {kind for kind in Kind if taken(main_app, kind, 1)} == set(Kind)
+
+
+@pytest.mark.parametrize("lost", ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"])
+def test_half_of_what_it_says_of_its_limit_says_nothing(main_app: Pace, clock: FakeClock, lost: str) -> None:
+    told = headers(clock, left=0, seconds=20)
+    del told[lost]
+    main_app.answered(200, told)
+    main_app.take(Kind.ORDINARY)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "\u00b2", "9" * 13])
+def test_what_is_no_number_of_requests_is_not_believed(main_app: Pace, clock: FakeClock, text: str) -> None:
+    told = headers(clock, left=0, seconds=20)
+    main_app.answered(200, {**told, "X-RateLimit-Remaining": text})
+    main_app.take(Kind.ORDINARY)
 
 
 def test_an_exchange_without_a_limit_is_not_at_its_limit(main_app: Pace, clock: FakeClock) -> None:
