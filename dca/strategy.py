@@ -6,7 +6,7 @@ start from the same levels, so a quote that `levels` would let pass can never le
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from dca.model import (
     HUNDRED,
@@ -27,6 +27,8 @@ MIN_BUY_DOLLARS = Decimal("10.50")
 """Alpaca refuses buys of USD pairs under $10 (alpaca.md 3); quantities are rounded down, so a margin."""
 MAX_BUY_DOLLARS = Decimal(200_000)
 """Alpaca's largest order (alpaca.md 3)."""
+MAX_SELL_DOLLARS = Decimal(190_000)
+"""A market order is worth what the price is when it arrives, so a margin."""
 ANY_PRICE = Decimal("Infinity")
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -154,6 +156,13 @@ def can_be_sold(cycle: Cycle, rules: TradingRules) -> bool:
     return round_down(cycle.quantity, rules.qty_increment) >= rules.min_order_size
 
 
+def sell_orders(quantity: Decimal, bid: Decimal, min_order_size: Decimal) -> int:
+    """In how many orders so many coins are sold at a bid: in even parts, so that none is too small."""
+    needed = (quantity * bid / MAX_SELL_DOLLARS).to_integral_value(rounding=ROUND_UP)
+    possible = (quantity / min_order_size).to_integral_value(rounding=ROUND_DOWN)
+    return max(1, int(min(needed, possible)))
+
+
 def safety_price(asset: Asset, cycle: Cycle) -> Decimal | None:
     """The ask at which the next safety order is bought; None if there is none to come."""
     if cycle.safety_orders >= asset.max_safety_orders or cycle.last_order_fill_price is None:
@@ -233,11 +242,15 @@ def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: 
     )
     if cycle.status is CycleStatus.BUYING:
         return CancelBuy(reason=reason)
+    held = round_down(cycle.quantity, rules.qty_increment)
+    parts = sell_orders(cycle.quantity, quote.bid, rules.min_order_size)
+    if parts > 1:
+        reason += f"; it takes {parts} orders, as one may be worth {MAX_BUY_DOLLARS} dollars"
     return Place(
         purpose=Purpose.EXIT if wished else Purpose.TAKE_PROFIT,
         level=0,
         order_type=OrderType.MARKET,
-        qty=round_down(cycle.quantity, rules.qty_increment),
+        qty=held if parts == 1 else round_down(held / parts, rules.qty_increment),
         limit_price=None,
         trigger_price=None if wished else price,
         quote_price=quote.bid,

@@ -287,7 +287,7 @@ class Trader:
             )
             return None
         self._troubles.ends("sell", f"{position.symbol} held back", self._clock.now(), symbol=position.symbol)
-        return cycle, orders, replace(action, qty=qty)
+        return cycle, orders, replace(action, qty=min(action.qty, qty))  # one order of several, or all
 
     def _send(self, order: Order, attempt: int, claiming_since: float, tell: Callable[[], None]) -> None:
         """POST a claimed order and book the answer, which reads the asset anew. No answer leaves it in

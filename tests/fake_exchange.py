@@ -62,6 +62,8 @@ class FakeExchange:
     """Asked for closed orders."""
     held: dict[str, Decimal] = field(default_factory=dict)
     tied_up: Decimal = Decimal(0)
+    largest: Decimal | None = None
+    """Dollars that one order may be worth."""
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
     lose_answer: bool = False
     lose_request: bool = False
@@ -94,6 +96,8 @@ class FakeExchange:
             return self.reject
         if order.side == "sell" and order.qty > self.held.get(order.symbol, Decimal(0)):
             return DefiniteReject(code=40310000, message="insufficient balance")
+        if self.largest is not None and order.qty * (order.limit_price or self.price) > self.largest:
+            return DefiniteReject(code=40310000, message=f"notional must be <= {self.largest}")
         now = self.clock.now()
         snapshot = Snapshot(
             exchange_order_id=f"x-{len(self.orders) + 1}",

@@ -10,7 +10,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from dca.model import Asset, Cycle, CycleStatus, Mode, Purpose, Quote, Side, TradingRules
-from dca.strategy import MIN_BUY_DOLLARS, Place, decide, levels
+from dca.strategy import MAX_SELL_DOLLARS, MIN_BUY_DOLLARS, Place, decide, levels
 from tests.builders import NOW, D, asset, cycle, quote, rules
 from tests.test_strategy import NOTHING, shown
 
@@ -126,7 +126,13 @@ def test_what_every_order_keeps(scene: Scene) -> None:
     assert waits_until is None or waits_until <= NOW
     assert action.qty > 0 and Fraction(action.qty) % Fraction(known.qty_increment) == 0
     if action.purpose.side is Side.SELL:
-        assert known.min_order_size <= action.qty <= held.quantity < action.qty + known.qty_increment
+        assert known.min_order_size <= action.qty <= held.quantity
+        if held.quantity * seen.bid <= MAX_SELL_DOLLARS:
+            assert held.quantity < action.qty + known.qty_increment
+        elif held.quantity >= 2 * known.min_order_size:
+            assert action.qty * 2 <= held.quantity
+        if action.qty * seen.bid > MAX_SELL_DOLLARS:
+            assert action.qty < 2 * known.min_order_size, "only if the smallest order is above the largest"
         wanted = Fraction(held.average_purchase_price) * (1 + Fraction(row.take_profit_percent) / 100)
         assert Fraction(seen.bid) >= wanted
         return

@@ -2,9 +2,10 @@
 
 import argparse
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 
-from dca import ledger, lifecycle, maintenance
+from dca import ledger, lifecycle, maintenance, strategy
 from dca.errors import StartRefused
 from dca.model import Asset, Cycle, Mode, Order, plain, round_down
 from dca.operator import undecided
@@ -39,10 +40,8 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     for order in tools.store.transaction(lambda tx: undecided.of(tx, asset)):
         say(undecided.words(order))
     bid = bid_of(tools, symbol)
-    if bid is not None and cycle.quantity:
-        value = cycle.quantity * bid
-        left = value - ledger.dollar_fee(value) - cycle.bought_cost + cycle.sold_proceeds - cycle.sell_fee
-        say(f"At the bid of {price(bid)} it brings ${dollars(value)}, net {left:+,.2f}.")
+    for line in [] if bid is None else _at_the_bid(cycle, orders, bid):
+        say(line)
     say("All of it is sold at market at the next good quote. Then the cooldown begins, as after any sale;")
     say(f"./bot disable {symbol} keeps the bot from buying again.")
     if not tools.confirmed(f"Sell {symbol}?", yes=given.yes):
@@ -50,6 +49,20 @@ def _sell(given: argparse.Namespace, tools: Tools) -> int:
     tools.store.transaction(lambda tx: _wish(tx, tools, asset, cycle))
     say(_when_it_happens(tools, tools.asset(symbol)))
     return 0
+
+
+def _at_the_bid(cycle: Cycle, orders: list[Order], bid: Decimal) -> list[str]:
+    """What it brings, and in how many orders."""
+    if not cycle.quantity or not orders:
+        return []
+    value = cycle.quantity * bid
+    left = value - ledger.dollar_fee(value) - cycle.bought_cost + cycle.sold_proceeds - cycle.sell_fee
+    lines = [f"At the bid of {price(bid)} it brings ${dollars(value)}, net {left:+,.2f}."]
+    parts = strategy.sell_orders(cycle.quantity, bid, orders[-1].min_order_size)
+    if parts > 1:
+        largest = f"${strategy.MAX_BUY_DOLLARS:,}"
+        lines.append(f"It is sold in {parts} orders, as the exchange takes {largest} in one.")
+    return lines
 
 
 def _is_sellable(cycle: Cycle, orders: list[Order]) -> bool:

@@ -9,6 +9,25 @@ SIMULATION = ("prove", "sweep", "crash")
 
 FAULTS = (
     Fault(
+        name="sold-in-one-order-whatever-it-is-worth",
+        number="F29",
+        file="dca/strategy.py",
+        old="    return max(1, int(min(needed, possible)))\n",
+        new="    return 1\n",
+        costs="a cycle that is worth more than the largest order is refused for ever, and never sold",
+        tests=("tests/test_large_sale.py::test_it_is_sold_in_even_parts_and_is_one_complete_cycle",),
+        also=("prove",),
+    ),
+    Fault(
+        name="a-part-is-enlarged-to-the-position",
+        number="F29",
+        file="dca/trader.py",
+        old="replace(action, qty=min(action.qty, qty))",
+        new="replace(action, qty=qty)",
+        costs="a cycle that is worth more than the largest order is refused for ever, and never sold",
+        tests=("tests/test_large_sale.py::test_a_part_is_bounded_by_the_position_and_not_enlarged_to_it",),
+    ),
+    Fault(
         name="quote-of-any-age",
         number="F16",
         file=STRATEGY,
@@ -191,8 +210,8 @@ FAULTS = (
         name="more-sold-than-is-held",
         number="F43",
         file=STRATEGY,
-        old="        qty=round_down(cycle.quantity, rules.qty_increment),\n",
-        new="        qty=round_down(cycle.quantity, rules.qty_increment) + rules.qty_increment,\n",
+        old="    held = round_down(cycle.quantity, rules.qty_increment)\n",
+        new="    held = round_down(cycle.quantity, rules.qty_increment) + rules.qty_increment\n",
         costs="the sell is refused for ever",
         tests=BOTH,
     ),

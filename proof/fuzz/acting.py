@@ -75,6 +75,8 @@ def _acted(asset: Asset, cycle: Cycle, action: Action | None, quote: Quote, prob
     promise(action.qty.is_finite() and action.qty > 0, f"an order for {action.qty}")
     if action.purpose.side is Side.SELL:
         promise(action.qty <= cycle.quantity, f"a sell of {action.qty} of {cycle.quantity}")
+        dollars, smallest = action.qty * quote.bid, action.qty < 2 * RULES.min_order_size
+        promise(smallest or dollars <= MOST_DOLLARS, f"a sell of {dollars} dollars")
     else:
         _bought(asset, action, quote, problem)
 

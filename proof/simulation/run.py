@@ -15,6 +15,8 @@ from proof.simulation.stores import MemoryDatabase
 from proof.simulation.world import AssetRow, DatabaseMaker, World
 
 PRICES = {"BTC/USD": Decimal(100), "ETH/USD": Decimal("3.7"), "DOGE/USD": Decimal("0.02")}
+LARGE = 150_000
+"""Dollars: two buys of it are more than the exchange takes in one order."""
 SETTLE_SECONDS = 240.0
 CHECKED_TWICE_SECONDS = 100.0
 CYCLE_SECONDS = 900.0
@@ -42,8 +44,8 @@ def assets_of(rng: random.Random) -> list[AssetRow]:
         {
             "asset_symbol": symbol,
             "is_enabled": True,
-            "base_order_amount": Decimal(rng.choice((15, 20, 50))),
-            "safety_order_amount": Decimal(rng.choice((15, 30))),
+            "base_order_amount": Decimal(rng.choice((15, 15, 20, 20, 50, 50, LARGE))),
+            "safety_order_amount": Decimal(rng.choice((15, 15, 15, 30, 30, 30, LARGE))),
             "max_safety_orders": rng.randint(0, 4),
             "safety_order_deviation": Decimal(str(rng.choice((0.5, 1.0, 2.0)))),
             "take_profit_percent": Decimal(str(rng.choice((0.6, 1.0, 2.0)))),

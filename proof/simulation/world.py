@@ -28,6 +28,8 @@ from proof.simulation.weather import Weather
 PERIODS = {"order_manager": 15.0, "cooldown_manager": 15.0, "consistency_checker": 40.0}
 QUOTE_SECONDS = 2.0
 QUIET_SECONDS = 20
+CASH = Decimal(5_000_000)
+"""Enough for cycles that have to be sold in several orders."""
 _ENVIRONMENT = {
     "APCA_API_KEY_ID": "simulated",
     "APCA_API_SECRET_KEY": "simulated",
@@ -74,7 +76,7 @@ class World:
         self.hub = Hub()
         self.weather = Weather()
         self.rng = random.Random(f"world {seed}")  # noqa: S311 - reproducible, not secret
-        self.engine = Engine(seed=seed, now=BEGIN, partial_percent=partial_percent)
+        self.engine = Engine(seed=seed, now=BEGIN, cash=CASH, partial_percent=partial_percent)
         self.market = Market(self.engine, prices, random.Random(f"market {seed}"))  # noqa: S311
         self.oracle = Oracle(self.hub, self.engine)
         self.exchange = Exchange(self.hub, self.engine, self.weather, self.rng, self.oracle)
