@@ -3,10 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dca.listings import LOOK_BACK, RECENT, spans
+from dca.listings import LOOK_BACK, RECENT, _is_late, spans
+from dca.model import Order, OrderState, Purpose, Snapshot
+from tests.builders import done, order, snapshot
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -50,3 +53,27 @@ def test_every_lock_is_covered_and_nothing_twice(locks: list[datetime]) -> None:
     for (_, before), (after, _) in pairwise(found):
         assert before is not None
         assert before < after
+
+
+GIVEN_UP = done(state=OrderState.VOID, exchange_order_id=None, exchange_status=None)
+PARTLY = done(filled="0.1")
+
+
+@pytest.mark.parametrize(
+    ("mine", "seen", "is_late"),
+    [
+        pytest.param(GIVEN_UP, snapshot(GIVEN_UP, "new"), True, id="given up, and open"),
+        pytest.param(GIVEN_UP, snapshot(GIVEN_UP, "filled", "0.2", "100"), True, id="given up, and filled"),
+        pytest.param(GIVEN_UP, snapshot(GIVEN_UP, "canceled"), False, id="given up, and nothing came of it"),
+        pytest.param(PARTLY, snapshot(PARTLY, "canceled", "0.2", "100"), True, id="more filled than we know"),
+        pytest.param(PARTLY, snapshot(PARTLY, "canceled", "0.1", "100"), False, id="as we know it"),
+        pytest.param(PARTLY, snapshot(PARTLY, "canceled", "0.2"), False, id="filled, but at no price"),
+        pytest.param(order(), snapshot(order(), "filled", "0.2", "100"), False, id="live: asked for anyway"),
+        pytest.param(
+            PARTLY, snapshot(done(Purpose.TAKE_PROFIT), "filled", "0.2", "100"), False, id="another order's"
+        ),
+    ],
+)
+def test_what_is_booked_late(mine: Order, seen: Snapshot, *, is_late: bool) -> None:
+    """Of the orders that nobody asks for any more."""
+    assert _is_late(mine, seen) is is_late
