@@ -1,13 +1,16 @@
 """What is done about one asset is nothing to another."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from dca.model import CycleStatus, Quote
 from tests.caring import edit
 from tests.rig import INSERT, RULES, SYMBOL, Rig
+from tests.test_holdings import bot
 
 OTHER = "ETH/USD"
 
@@ -47,3 +50,27 @@ def test_a_take_profit_cancels_the_buys_of_its_own_asset_only(both: Rig) -> None
     buy = both.orders(2)[-1]
     assert both.exchange.cancels == [buy.exchange_order_id]
     assert both.orders(1)[-1].cancel_requested_at is None
+
+
+def test_accepting_of_one_books_nothing_of_what_the_other_has_left(both: Rig, tmp_path: Path) -> None:
+    """Each buys a little more after its cycle has ended: coins that wait for a word of the operator."""
+    for number, symbol in ((1, SYMBOL), (2, OTHER)):
+        buy = both.orders(number)[-1].client_order_id
+        both.trader.books.book(both.exchange.end(buy))
+        quoted(both, symbol, "103")
+        both.trader.books.book(both.exchange.fill(both.orders(number)[-1].client_order_id, price="103"))
+        both.trader.books.book(both.exchange.fill(buy, price="98"))
+    assert left_over(both) == [1, 2]
+    assert bot(both, tmp_path, f"accept {SYMBOL} --yes")[0] == 0
+    assert left_over(both) == [2]
+    assert [asset.lock_reason is None for asset in both.store.transaction(lambda tx: tx.assets())] == [
+        True,
+        False,
+    ]
+
+
+def left_over(rig: Rig) -> list[int]:
+    return [
+        each.id
+        for each in rig.store.transaction(lambda tx: tx.leftover_cycles(datetime(2000, 1, 1, tzinfo=UTC)))
+    ]

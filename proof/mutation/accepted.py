@@ -33,5 +33,26 @@ ACCEPTED: tuple[Accepted, ...] = (
         new="if (not reach.asks_for_buy(quote, now)):",
         why="asks_for_buy says no without a price; only the types need it said twice",
     ),
+    Accepted(
+        module="strategy",
+        function="decide",
+        old="if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):",
+        new="if (reach.ask_at_most is None or not reach.asks_for_buy(quote, now)) and False:",
+        why="a level was reached, and it is neither the sale's nor a cooldown's: it is the buy's",
+    ),
+    Accepted(
+        module="strategy",
+        function="decide",
+        old="if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):",
+        new="if (reach.ask_at_most is None):",
+        why="a level was reached, and it is neither the sale's nor a cooldown's: it is the buy's",
+    ),
+    Accepted(
+        module="strategy",
+        function="_end_cooldown",
+        old="if reach.wake_at is not None and now >= reach.wake_at:",
+        new="if (now >= reach.wake_at):",
+        why="a cooldown always has a time; only the types do not know it",
+    ),
 )
 KEYS = frozenset(each.key for each in ACCEPTED)
