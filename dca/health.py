@@ -141,7 +141,7 @@ def _money(books: Books, now: datetime) -> Iterator[Finding]:
         if cycle is not None:
             yield from _refused(asset, cycle, _pauses(asset, cycle, books.control.mode, now))
     symbols = {asset.id: asset.asset_symbol for asset in books.assets}
-    for cycle in books.errors:
+    for cycle in (each for each in books.errors if each.bought_qty > 0):  # a retired one has lost nothing
         yield _gone(symbols.get(cycle.asset_id, "?"), cycle)
     for order in books.orders:
         if order.state is OrderState.SENT and now - order.created_at > UNKNOWN_AFTER:

@@ -48,6 +48,9 @@ RULES = {
 PAST = frozenset({"I08", "I11", "I12"})
 """What was bought or sold against these cannot be undone: they end when the operator has seen it."""
 
+EDITED = frozenset({"I05", "I06", "I07", "I13", "I14"})
+"""Against these speaks a row of ours alone: it has to be put right, and there is no trade to be booked."""
+
 BUDGET_TOLERANCE = Decimal("1.01")
 SAME_PRICE, SAME_SHARE = Decimal("1e-9"), Decimal("1e-6")
 """Prices that differ by less were rounded: the stream may give an average other decimals than a list does."""

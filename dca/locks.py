@@ -52,6 +52,12 @@ def _how_it_ends(symbol: str, broken: Sequence[str]) -> list[str]:
             f"To see the numbers: ./bot why {symbol}, ./bot orders {symbol}, and its orders at Alpaca",
             f"To go on with it: ./bot accept {symbol}. To sell what the cycle holds: ./bot sell {symbol}",
         ]
+    if broken and invariants.EDITED.issuperset(broken):
+        return [
+            "It ends by itself as soon as the row says what is true: somebody edited it, most likely.",
+            f"To see the numbers of both sides: ./bot why {symbol}, ./bot orders {symbol}",
+            "To put the row right: docs/operations.md, by the number of the rule",
+        ]
     if invariants.PAST.isdisjoint(broken):
         return [
             "It ends by itself as soon as the books agree.",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from dca import repairs
 from dca.heartbeat import Beat, Delay, Hurdle
 from dca.incidents import utc
 from dca.records import Finding, IncidentKind
@@ -64,10 +65,11 @@ def _delays(beat: Beat) -> Iterator[Finding]:
 
 def _not_traded(beat: Beat) -> Iterator[Finding]:
     for symbol, why in beat.not_traded.items():
+        remedies = [*repairs.against_all(symbol, why), f"./bot disable {symbol}"]
         lines = [
             f"{symbol} is not traded: {why}.",
             "main_app reads the row again every two seconds, and what the exchange says of it every hour.",
-            f"To do: ./bot why {symbol}; ./bot set {symbol} COLUMN VALUE, or ./bot disable {symbol}",
+            f"To do: {'; or '.join(remedies)}",
         ]
         subject = f"{symbol} is not traded"
         yield _finding(IncidentKind.HEALTH, f"not traded {symbol}", subject, lines, f"{subject}: {why}")

@@ -44,6 +44,18 @@ class Editing(Statements):
         )
         return int(self._cursor.lastrowid)
 
+    def remove_asset(self, asset_id: int) -> None:
+        """Delete a row of dca_assets with its cycles.
+
+        Raises:
+            OurBug: an order of it is in the books.
+        """
+        self._write("DELETE FROM dca_assets WHERE id = %s", [asset_id])
+
+    def remove_cycle(self, cycle_id: int) -> None:
+        """Delete a cycle that never had an order."""
+        self._write("DELETE FROM dca_cycles WHERE id = %s", [cycle_id])
+
     def change_asset(self, asset_id: int, values: Mapping[str, Any]) -> None:
         """Change these columns of a row of dca_assets, and no other.
 

@@ -25,6 +25,7 @@ from dca.model import (
 
 MIN_BUY_DOLLARS = Decimal("10.50")
 """Alpaca refuses buys of USD pairs under $10 (alpaca.md 3); quantities are rounded down, so a margin."""
+NOT_NOW = "the exchange does not trade it now"
 MAX_BUY_DOLLARS = Decimal(200_000)
 """Alpaca's largest order (alpaca.md 3)."""
 MAX_SELL_DOLLARS = Decimal(190_000)
@@ -143,7 +144,7 @@ def asset_problems(asset: Asset, rules: TradingRules | None) -> list[str]:
     elif rules is None:
         problems.append(f"asset_symbol is {asset.asset_symbol}: the exchange has no such pair")
     elif not rules.tradable:
-        problems.append(f"asset_symbol is {asset.asset_symbol}: the exchange does not trade it now")
+        problems.append(f"asset_symbol is {asset.asset_symbol}: {NOT_NOW}")
     return problems
 
 

@@ -34,6 +34,8 @@ OPERATOR = {
     "set": "set BTC/USD --take-profit 1.5 ...: change an asset's settings",
     "enable": "enable BTC/USD: buy again",
     "disable": "disable BTC/USD: no more buys; what is held is sold in profit",
+    "remove": "remove BTC/USD: take out the row of a pair that was never traded",
+    "retire": "retire BTC/USD: trade it no more; its history stays",
     "pause": "no buys of any asset (--all: no orders at all)",
     "resume": "end a pause, or what the watchdog made of too many crashes",
     "sell": "sell BTC/USD: cancel what is open, sell what the cycle holds",

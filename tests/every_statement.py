@@ -97,6 +97,8 @@ TRADING: dict[str, Call] = {
     "next_epoch": lambda tx, w: tx.next_epoch("account"),
     "set_mode": lambda tx, w: tx.set_mode(Mode.RUN, "a reason"),
     "insert_asset": lambda tx, w: tx.insert_asset({**ASSET, "asset_symbol": "DOT/USD"}),
+    "remove_cycle": lambda tx, w: tx.remove_cycle(999_999_999),
+    "remove_asset": lambda tx, w: tx.remove_asset(999_999),
     "change_asset": lambda tx, w: tx.change_asset(1, ASSET),
     "known_ids": lambda tx, w: tx.known_ids([w.order.client_order_id, w.ended.client_order_id, "unknown"]),
     "known_orders": lambda tx, w: tx.known_orders(

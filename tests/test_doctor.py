@@ -401,7 +401,7 @@ def test_the_whole_of_it(
 
 def test_a_state_folder_that_is_a_file(bot: Operator, tmp_path: Path) -> None:
     bot.env_file.write_text(bot.env_file.read_text().replace("/state'", "/env'"))
-    done = bot.types("doctor")
+    done = bot.types("doctor", columns=300)
     assert f"FAIL state folder: {tmp_path}/env cannot be written: Not a directory" in done.flat
     assert "WARN main app: not running" in done.flat
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dca import health
+from dca import health, strategy
 from dca.health import MEGABYTE, Books, Disk, Look
 from dca.heartbeat import Beat, Hurdle
 from dca.maintenance import Maintenance
@@ -186,10 +186,11 @@ def test_orders_in_flight_that_cannot_be_settled() -> None:
 
 
 def test_a_row_that_can_never_trade() -> None:
-    found = only(
-        health.findings(look(beat=beat(not_traded={"BTC/USD": "no such pair"}))), "not traded BTC/USD"
-    )
-    assert "no such pair" in found.evidence and "./bot disable BTC/USD" in found.evidence
+    why = "; ".join(strategy.asset_problems(asset(base_order_amount=D(5)), None))
+    found = only(health.findings(look(beat=beat(not_traded={"BTC/USD": why}))), "not traded BTC/USD")
+    assert "no such pair" in found.evidence
+    for remedy in ("./bot set BTC/USD --base 10.5", "./bot remove BTC/USD", "./bot disable BTC/USD"):
+        assert remedy in found.evidence
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_there_may_be_nothing_to_sell_or_no_such_asset(rig: Rig, tmp_path: Path)
     rig.bought()
     edit(rig, "UPDATE dca_orders SET min_order_size = 1")
     assert bot(rig, tmp_path, "sell BTC/USD --yes")[0] == 1
-    with pytest.raises(StartRefused, match="there is no asset DOGE/USD; there are: BTC/USD"):
+    with pytest.raises(StartRefused, match=r"add DOGE/USD adds it\); there are: BTC/USD"):
         bot(rig, tmp_path, "sell doge/usd")
 
 

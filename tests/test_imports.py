@@ -26,7 +26,7 @@ TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 PURE = (
     *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire", "tripwire", "new_order"),
     *("invariants", "locks", "fuse", "answers"),
-    *("reporting", "operator/ladder", "records", "incidents", "digest", "valuation"),
+    *("reporting", "operator/ladder", "records", "incidents", "digest", "valuation", "repairs"),
 )
 IMPURE_STDLIB = {
     *("asyncio", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil"),

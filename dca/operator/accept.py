@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
-from dca import caretaking, ledger
+from dca import caretaking, invariants, ledger
 from dca.errors import StartRefused
 from dca.model import Cycle, LockKind, Order, plain
 from dca.operator import undecided
@@ -116,6 +116,12 @@ def _why_not_accept(holding: Holding, lost: Sequence[Order]) -> str | None:
         return f"it is locked after crashes: see the log, then ./bot resume {holding.asset.asset_symbol}"
     if caretaking.in_flight(order for order in holding.orders if order not in lost):
         return f"cycle {holding.cycle.id} has an order in flight: wait until it has ended"
+    edited = {"I05", "I06"} & set(invariants.numbers(holding.asset.lock_reason or ""))
+    if edited and _missing(holding):
+        return (
+            f"an order's row is not what the exchange has ({', '.join(sorted(edited))}), so the difference "
+            "is no trade; put the row of dca_orders right (docs/operations.md), and the lock ends by itself"
+        )
     nonsense = caretaking.nonsense(holding.books)
     return None if nonsense is None else f"{nonsense.words}; that has to be put right in the table first"
 

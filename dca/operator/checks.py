@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
-from dca import connection_budget, ledger, strategy
+from dca import connection_budget, ledger, repairs, strategy
 from dca.caretaking import strangers
 from dca.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
 from dca.operator import crontab, ladder, layout, staleness
@@ -277,19 +277,35 @@ def of_lock(asset: Asset) -> list[Line]:
     return [fail(asset.asset_symbol, f"locked{since}: {asset.lock_reason}", remedy)]
 
 
-def of_asset(asset: Asset, rules: TradingRules | None, quote: Quote | None, now: datetime) -> list[Line]:
+def of_asset(
+    asset: Asset,
+    rules: TradingRules | None,
+    quote: Quote | None,
+    now: datetime,
+    *,
+    was_traded: bool | None = None,
+) -> list[Line]:
     """Columns and ladder of one asset. `rules` None: the exchange has no such pair; `quote` None: none that
-    is good, and the ladder is then built in percent."""
-    symbol, remedy = asset.asset_symbol, f"./bot set {asset.asset_symbol} ..."
+    is good, and the ladder is then built in percent. `was_traded` None: not known."""
+    symbol = asset.asset_symbol
     problems = strategy.asset_problems(asset, rules)
     if problems or rules is None:
         level = Level.FAIL if asset.is_enabled else Level.WARN
-        return [Line(level=level, name=symbol, fact=problem, remedy=remedy) for problem in problems]
+        return [
+            Line(
+                level=level,
+                name=symbol,
+                fact=problem,
+                remedy=repairs.against(symbol, problem, was_traded=was_traded),
+            )
+            for problem in problems
+        ]
     first = ladder.NAMELESS_PRICE if quote is None else quote.ask
     known = ladder.nameless_rules(symbol) if quote is None else rules
-    found = ladder.warnings(ladder.build(asset, known, first, now), quote, None)
+    built = ladder.build(asset, known, first, now)
+    found = ladder.warnings(built, quote, None)
     if found:
-        return [warn(symbol, warning, remedy) for warning in found]
+        return [warn(symbol, warning, ladder.repair(built, quote, warning)) for warning in found]
     costs = "" if quote is None else f", fees and spread cost {_round_trip(quote):.2f} %"
     profit = layout.percent(asset.take_profit_percent)
     return [ok(symbol, f"its {1 + asset.max_safety_orders} buys make sense; takes {profit} %{costs}")]

@@ -19,7 +19,7 @@ import dca.settings
 from dca import heartbeat, maintenance, start_checks, store, strategy, timing
 from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, SettingsProblem, StartRefused
 from dca.model import Account, Quote
-from dca.operator import checks, crontab, ladder, layout
+from dca.operator import checks, crontab, ladder, layout, retire
 from dca.operator.checks import Level, Line
 from dca.operator.overview import Books, Market, Overview, ask, is_running, reading_books
 from dca.operator.tools import Command, Tools
@@ -282,11 +282,15 @@ class _Found:
         for asset in books.assets:
             symbol = asset.asset_symbol
             yield from checks.of_lock(asset)
+            if not asset.is_enabled and asset.id not in books.cycles:
+                yield checks.ok(symbol, "disabled, without a live cycle: nothing of it is bought or sold")
+                continue
             if market is None or market.rules is None:
                 yield from checks.of_asset(asset, ladder.nameless_rules(symbol), None, now)
             else:
-                quote = self._good(market.quotes.get(symbol))
-                yield from checks.of_asset(asset, market.rules.get(symbol), quote, now)
+                quote, rules = self._good(market.quotes.get(symbol)), market.rules.get(symbol)
+                traded = None if rules is not None else retire.was_traded(self._tools, asset)
+                yield from checks.of_asset(asset, rules, quote, now, was_traded=traded)
 
     def _good(self, quote: Quote | None) -> Quote | None:
         """The quote if it can be reckoned with; its age does not matter here."""

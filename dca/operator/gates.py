@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from dca import strategy
+from dca import repairs, strategy
 from dca.health import BEAT_LIMIT
 from dca.heartbeat import Beat
 from dca.model import Asset, Cycle, CycleStatus, Mode, Quote, Side, plain
@@ -27,7 +27,10 @@ def gates(look: Look) -> list[Gate]:
     if look.quote is not None and _nonsense(look, look.quote) is not None:
         look = replace(look, quote=None)  # no sums with what is no price
     if look.asset is None:
-        return [*found, _asset_gate("exists", False, f"there is no row of {look.symbol}: ./bot add it")]
+        return [
+            *found,
+            _asset_gate("exists", False, f"there is no row of {look.symbol}: ./bot add {look.symbol}"),
+        ]
     found += _of_the_row(look, look.asset)
     if look.cycle is None:
         words = "it has no live cycle: main_app begins one" + (
@@ -179,19 +182,26 @@ def _problem(look: Look, quote: Quote, *, age: Decimal, spread: Decimal) -> str 
 
 def _of_the_row(look: Look, asset: Asset) -> Iterator[Gate]:
     yield _asset_gate("exists", True, f"{asset.asset_symbol} is in dca_assets")
-    words = "it is enabled" if asset.is_enabled else "it is disabled: no buys; ./bot enable"
+    words = (
+        "it is enabled" if asset.is_enabled else f"it is disabled: no buys; ./bot enable {asset.asset_symbol}"
+    )
     yield _asset_gate("enabled", asset.is_enabled, words, BUYS)
     lock = "it is not locked" if asset.lock_reason is None else f"it is locked: {asset.lock_reason}"
     yield _asset_gate("lock", asset.lock_reason is None, lock)
     columns = strategy.asset_problems(asset, ladder.nameless_rules(asset.asset_symbol))
     stops = BUYS if strategy.is_dollar_pair(asset) else BOTH
-    yield _asset_gate("columns", not columns, "; ".join(columns) or "its amounts make sense", stops)
+    words = _with_repairs(asset, columns) or "its amounts make sense"
+    yield _asset_gate("columns", not columns, words, stops)
     if look.rules is None and look.trouble is not None:
         yield _asset_gate("pair", None, f"what the exchange says of the pair is not known: {look.trouble}")
         return
     pair = [each for each in strategy.asset_problems(asset, look.rules) if each not in columns]
-    words = "; ".join(pair) or "the exchange trades the pair"
+    words = _with_repairs(asset, pair) or "the exchange trades the pair"
     yield _asset_gate("pair", not pair, words, BOTH if look.rules is None else BUYS)
+
+
+def _with_repairs(asset: Asset, problems: Sequence[str]) -> str:
+    return "; ".join(f"{each} ({repairs.against(asset.asset_symbol, each)})" for each in problems)
 
 
 def _of_the_cycle(look: Look, asset: Asset, cycle: Cycle) -> Iterator[Gate]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from dca import lifecycle, outside
+from dca import lifecycle, outside, strategy
 from dca.caretaking import Books
 from dca.errors import StartRefused, Unavailable
 from dca.model import Asset, Cycle, CycleStatus, Order, OrderState, Position, Purpose, TradingRules
@@ -14,6 +14,7 @@ from dca.outside import Trade
 from dca.store import Transaction
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+OLDEST_BID_SECONDS = Decimal(300)
 SETTLED_AFTER = timedelta(seconds=30)
 
 
@@ -49,7 +50,9 @@ def holding_of(tools: Tools, symbol: str) -> Holding:
     asset = tools.asset(symbol)
     rules = tools.broker.trading_rules().get(asset.asset_symbol)
     if rules is None:
-        raise StartRefused(f"the exchange has no pair {asset.asset_symbol}")
+        raise StartRefused(
+            f"the exchange has no pair {asset.asset_symbol}: ./bot retire {asset.asset_symbol} ends it"
+        )
     position = tools.broker.position(asset.asset_symbol)
     cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
     return Holding(asset=asset, cycle=cycle, orders=tuple(orders), position=position, rules=rules)
@@ -78,12 +81,17 @@ def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
 
 
 def bid_of(tools: Tools, symbol: str) -> Decimal | None:
-    """What one coin brings now; None if the exchange does not say."""
+    """What one coin brings now; None if the exchange does not say, or says nonsense."""
     try:
         quotes = tools.broker.latest_quotes([symbol], tools.clock.now())
     except Unavailable:
         return None
-    return quotes[symbol].bid if symbol in quotes else None
+    quote, spread = quotes.get(symbol), tools.settings.max_spread_percent
+    if quote is None or strategy.quote_problem(
+        quote, tools.clock.now(), max_age_seconds=OLDEST_BID_SECONDS, max_spread_percent=spread
+    ):
+        return None
+    return quote.bid
 
 
 def positive(text: str) -> Decimal:

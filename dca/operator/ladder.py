@@ -7,7 +7,7 @@ ledger as filled at the limit price; nothing of either is said here again.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from dca import ledger, strategy
 from dca.model import (
@@ -196,6 +196,19 @@ def warnings(ladder: Ladder, quote: Quote | None, buying_power: Decimal | None) 
             f"${buying_power:,.2f}: the last buys would be refused"
         )
     return found
+
+
+def repair(ladder: Ladder, quote: Quote | None, warning: str) -> str:
+    """What a person types against a warning about a ladder."""
+    symbol = ladder.asset.asset_symbol
+    if warning.startswith("take_profit_percent"):
+        costs = fee_percent() + (ZERO if quote is None else spread_percent(quote))
+        enough = (costs * 2).quantize(Decimal("0.1"), rounding=ROUND_UP)
+        return f"./bot set {symbol} --take-profit {enough}"
+    if not ladder.steps:
+        return f"./bot set {symbol} --base N, with more dollars"
+    reached = [step.level for step in ladder.steps if step.drop_percent < DEEP_DROP_PERCENT]
+    return f"./bot set {symbol} --max-safety {max(reached)}, or a smaller --deviation"
 
 
 def _about_take_profit(asset: Asset, quote: Quote | None) -> Iterator[str]:

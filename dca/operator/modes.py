@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from dca import invariants
 from dca.errors import AssetProblem
 from dca.model import Asset, Control, LockKind, Mode, Order, Side
 from dca.operator import layout
@@ -131,6 +132,13 @@ def effect_of_resume(control: Control, assets: Sequence[Asset], *, left_down: bo
     return lines
 
 
+def _against_a_break(asset: Asset) -> str:
+    numbers = invariants.numbers(asset.lock_reason or "")
+    if numbers and invariants.EDITED.issuperset(numbers):
+        return f"put the row right: docs/operations.md has {', '.join(numbers)}"
+    return f"./bot accept {asset.asset_symbol} books the difference as traded outside"
+
+
 def _resume_asset(given: argparse.Namespace, tools: Tools) -> int:
     """End a lock that only a person ends."""
     asset = tools.asset(given.symbol)
@@ -141,7 +149,7 @@ def _resume_asset(given: argparse.Namespace, tools: Tools) -> int:
     if asset.lock_kind is LockKind.BREAK:
         raise AssetProblem(
             f"{symbol} is locked because the books disagree, which ends by itself when they agree: "
-            f"{asset.lock_reason} (./bot accept {symbol} books the difference as traded outside)"
+            f"{asset.lock_reason} ({_against_a_break(asset)})"
         )
     layout.tell(tools.console, _locked(asset))
     layout.tell(

@@ -85,8 +85,9 @@ class Tools:
         for asset in assets:
             if asset.asset_symbol == symbol.upper():
                 return asset
-        known = ", ".join(asset.asset_symbol for asset in assets) or "none yet (./bot add BTC/USD ...)"
-        raise StartRefused(f"there is no asset {symbol.upper()}; there are: {known}")
+        known = ", ".join(asset.asset_symbol for asset in assets) or "none yet"
+        name = symbol.upper()
+        raise StartRefused(f"there is no asset {name} (./bot add {name} adds it); there are: {known}")
 
     def confirmed(self, question: str, *, yes: bool) -> bool:
         """Ask before something is changed; `yes` is the answer given on the command line."""
