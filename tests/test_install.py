@@ -1,5 +1,6 @@
 """./bot install and uninstall as processes, with an .env, a crontab and a database server of their own."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from dca.settings import DatabaseSettings
 from dca.store import SCHEMA_VERSION, Store
 from tests import installing
 from tests.installing import SECRETS, Machine
-from tests.processes import ROOT
+from tests.processes import ROOT, ExchangeProcess
 
 machine, root = installing.machine, installing.root  # fixtures: an import would clash with arguments
 
@@ -134,6 +135,28 @@ def test_values_of_the_environment_go_into_the_file_which_is_private(machine: Ma
     assert "the environment has other values for WORKERS" in answer
     assert 'WORKERS="8"' in machine.env.read_text()
     assert machine.env.stat().st_mode & 0o777 == 0o600
+
+
+def test_at_a_terminal_it_asks_again_for_keys_that_were_refused(machine: Machine, tmp_path: Path) -> None:
+    """Also where .env lacks nothing; whoever keeps them is told by doctor."""
+    exchange = ExchangeProcess(tmp_path / "exchange.log")
+    try:
+        machine.values["APCA_API_BASE_URL"] = exchange.settings.trading_url
+        machine.write_env()
+        refused, good = ("does not accept the keys", None), exchange.settings.secret_key
+        name, secret = "Alpaca key id [kept]: ", "Alpaca secret key [kept]: "
+        first = [refused, (name, exchange.settings.key_id), (secret, "still wrong")]
+        again = [*first, refused, (name, ""), (secret, good)]
+        screen = machine.type([*again, ("Put these lines into the crontab", "y")], "install")
+        assert "keys: accepted" in screen
+        assert exchange.settings.secret_key not in screen
+        written = machine.env.read_text()
+        assert exchange.settings.secret_key in written and "still wrong" not in written
+        machine.env.write_text(written.replace(exchange.settings.secret_key, "wrong"))
+        kept = machine.type([refused, (name, ""), (secret, "")], "install")
+        assert re.search(r"FAIL\S* keys:", kept)
+    finally:
+        exchange.stop()
 
 
 def test_at_a_terminal_it_asks_for_what_is_missing(

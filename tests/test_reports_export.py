@@ -1,7 +1,10 @@
 """./bot export: every row once and exact, in files that nobody else reads and no spreadsheet runs."""
 
 import csv
+import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from dca.store import Store, Transaction
 from tests import sales
 from tests.builders import D
 from tests.operating import Operator
+from tests.processes import ROOT
 
 bot, sold = sales.bot, sales.sold  # fixtures: an import would clash with arguments
 
@@ -36,6 +40,50 @@ def test_export_into_a_folder(bot: Operator, sold: Store, tmp_path: Path) -> Non
     for file in folder.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sorted(file.name for file in folder.iterdir()) == ["cycles.csv", "fills.csv", "orders.csv"]
+
+
+def test_export_alone_makes_a_folder_of_the_day(
+    bot: Operator, sold: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for options in (["--csv"], ["--force"]):
+        assert bot.types("export", *options).code == 0
+    (folder,) = tmp_path.glob("export-20*")
+    assert sorted(file.name for file in folder.iterdir()) == ["cycles.csv", "fills.csv", "orders.csv"]
+
+
+def test_a_dash_is_standard_output(bot: Operator, sold: Store, tmp_path: Path) -> None:
+    """The rows alone, as a file has them, for the next program in the pipe."""
+
+    def piped(*options: str) -> bytes:
+        command = [sys.executable, "-m", "dca.operator", "export", "--csv", "-", *options]
+        done = subprocess.run(command, cwd=ROOT, env=_environment(bot), capture_output=True, timeout=30)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout
+
+    for what, options in (("cycles", []), ("orders", ["--what", "orders"])):
+        file = tmp_path / f"{what}.csv"
+        bot.types("export", "--csv", str(file), *options)
+        assert piped(*options) == file.read_bytes()
+    assert not Path("-").exists()
+
+
+def test_a_reader_may_leave(bot: Operator, ready: Store) -> None:
+    ready.run_script(
+        "INSERT INTO dca_cycles (asset_id, status, completed_at) WITH RECURSIVE n AS"
+        " (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000), m AS (SELECT i FROM n WHERE i < 4)"
+        " SELECT 1, 'error', '2026-01-01' FROM n, m;\n"
+    )
+    line = f"{sys.executable} -m dca.operator export --csv - | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=_environment(bot), capture_output=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"id,") and done.stdout.count(b"\n") == 1
+
+
+def _environment(bot: Operator) -> dict[str, str]:
+    return {"PATH": os.defpath, "DCA_ENV_FILE": str(bot.env_file)}
 
 
 def test_export_never_overwrites_unless_told(bot: Operator, sold: Store, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from dca.store import Store, Transaction
 
 PAGE = 1000
 PROGRESS_SECONDS = 1.0
+STANDARD_OUTPUT = Path("-")
 
 Row = CycleReport | OrderReport | FillReport
 
@@ -42,17 +43,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv",
         metavar="PATH",
+        nargs="?",
         type=Path,
-        required=True,
-        help="a file that ends in .csv, or a folder for one file of each kind",
+        default=None,
+        help="a file that ends in .csv, - for standard output, or a folder for one file of each kind "
+        "(default: a folder export-DATE here)",
     )
     parser.add_argument(
-        "--what", choices=list(KINDS), help="one kind of rows (default: cycles in a file, all in a folder)"
+        "--what", choices=list(KINDS), help="one kind of rows (default: all in a folder, else cycles)"
     )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
 
 
 def _export(given: argparse.Namespace, tools: Tools) -> int:
+    if given.csv == STANDARD_OUTPUT:
+        return _print(tools, given.what or "cycles")
+    given.csv = given.csv or Path(f"export-{tools.clock.now():%Y-%m-%d}")
     targets = targets_of(given.csv, given.what)
     try:
         for path in targets.values():
@@ -66,6 +72,17 @@ def _export(given: argparse.Namespace, tools: Tools) -> int:
         raise StartRefused(f"{error.filename} is there already: give --force to overwrite it") from error
     except OSError as error:
         raise StartRefused(f"{error.filename or given.csv}: {error.strerror}") from error
+    return 0
+
+
+def _print(tools: Tools, what: str) -> int:
+    """The rows and nothing else on standard output; a reader who has had enough may leave."""
+    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    try:
+        _write_rows(sys.stdout, KINDS[what].cls, _rows(tools, what))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -9,8 +9,10 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import dca.settings
@@ -18,7 +20,7 @@ from dca import store_setup
 from dca.errors import DatabaseUnavailable, DcaError, SettingsProblem, StartRefused
 from dca.hosts import is_loopback
 from dca.log_files import FORGOTTEN_AFTER_SECONDS, KEPT, MAX_AGE_SECONDS, MAX_BYTES
-from dca.operator import crontab, env_file, layout, migrate, questions
+from dca.operator import crontab, env_file, keys, layout, migrate, questions
 from dca.operator.questions import Question
 from dca.operator.tools import Command, Tools
 from dca.settings import ROOT, DatabaseSettings, Settings
@@ -29,7 +31,6 @@ _ROTATION = (
     f"built in: {MAX_BYTES // 1_000_000} MB or {MAX_AGE_SECONDS / 86_400:.0f} days a file, {KEPT} old ones "
     f"kept {FORGOTTEN_AFTER_SECONDS / 86_400:.0f} days at most, 200 MB in all"
 )
-
 
 _EXAMPLE = ROOT / ".env.example"
 
@@ -44,7 +45,7 @@ class _Plan:
     path: Path
     before: str | None
     text: str
-    values: dict[str, str]
+    values: Mapping[str, str]
     news: tuple[str, ...]
     differing: tuple[str, ...]
     mode: int | None
@@ -134,21 +135,23 @@ def _planned() -> _Plan:
 
 
 def _completed(plan: _Plan, given: argparse.Namespace, tools: Tools) -> _Plan:
-    """The plan with everything in it that the settings need.
+    """The plan with everything in it that the settings need, and with keys that are not refused.
 
     Raises:
         SettingsProblem: something is missing or wrong, and nobody can be asked.
     """
-    problems = questions.problems_of(plan.values)
-    if not problems:
-        return plan
-    if given.yes or not sys.stdin.isatty():
+    problems, values = questions.problems_of(plan.values), plan.values
+    is_somebody_there = not given.yes and sys.stdin.isatty()
+    if problems and not is_somebody_there:
         raise SettingsProblem([*problems, f"nobody is asked: set these in {plan.path} or in the environment"])
-    tools.console.print(f"{plan.path} lacks something. Enter keeps what stands in [brackets].", markup=False)
-    values = questions.asked(plan.values, _ask, lambda text: tools.console.print(text, markup=False))
+    if problems:
+        tools.console.print(f"{plan.path} lacks something. {keys.KEEPS}", markup=False)
+        values = questions.asked(values, _ask, partial(layout.tell, tools.console))
     left = questions.problems_of(values)
     if left:
         raise SettingsProblem(left)
+    if is_somebody_there:
+        values = keys.asked_until_good(values, tools, _ask)
     news = {name: value for name, value in values.items() if plan.values.get(name) != value}
     text = env_file.with_values(plan.text, news)
     return replace(plan, text=text, values=values, news=(*plan.news, *news))

@@ -84,6 +84,15 @@ def asked(values: Mapping[str, str], ask: Ask, say: Callable[[str], None]) -> di
     return given
 
 
+def keys_asked_again(values: Mapping[str, str], ask: Ask, say: Callable[[str], None]) -> dict[str, str]:
+    """The values with other keys, or the same ones where the answers are empty."""
+    given = dict(values)
+    for question in MAIN:
+        if question.name in {"APCA_API_KEY_ID", "APCA_API_SECRET_KEY"}:
+            given = _answered(question, given, ask, say)
+    return given
+
+
 def _applies(question: Question, values: Mapping[str, str]) -> bool:
     if question.name == "ALLOW_LIVE_TRADING":
         return any("ALLOW_LIVE_TRADING" in problem for problem in problems_of(values))
