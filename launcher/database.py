@@ -160,14 +160,18 @@ class PrivateServer:
         """Make an empty data directory; only this system user may log in, over the socket. MySQL's root has
         no password, and is root@localhost: without names that is the socket, whose folder is ours alone."""
         assert self._programs is not None, "the programs have been found"
-        data = self.directory / "data"
-        shutil.rmtree(data, ignore_errors=True)
-        command = [*self._programs.installer, f"--user={_me()}", f"--datadir={data}"]
-        command.append(f"--tmpdir={self._temporary()}")
-        if not self._programs.is_mysql:
-            command += ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={_me()}"]
-            command += ["--skip-test-db", "--skip-name-resolve"]
-        code = logged(command)
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
+        temporary = self._temporary().name
+        # MariaDB's installer is a shell script that takes a path with a blank for two words.
+        with tempfile.TemporaryDirectory(prefix="dca-db-") as folder:
+            plain = Path(folder) / "db"
+            plain.symlink_to(self.directory)
+            command = [*self._programs.installer, f"--user={_me()}", f"--datadir={plain / 'data'}"]
+            command.append(f"--tmpdir={plain / temporary}")
+            if not self._programs.is_mysql:
+                command += ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={_me()}"]
+                command += ["--skip-test-db", "--skip-name-resolve"]
+            code = logged(command)
         if code != 0:
             raise SetUpProblem(f"the database directory could not be made; {LOG} ends:\n{tail(LOG)}")
         (self.directory / _READY).touch()

@@ -94,6 +94,14 @@ def test_a_deep_folder_has_its_socket_elsewhere(tmp_path: Path) -> None:
     assert not scratch.exists()
 
 
+@pytest.mark.parametrize("name", ["my bot", "Müller & Söhne's $HOME; 100%"])
+def test_a_folder_may_be_called_as_people_call_folders(tmp_path: Path, name: str) -> None:
+    with PrivateServer(tmp_path / name / "db") as server:
+        server.create_database("one", "someone", "secret")
+        assert server.databases() == ["one"]
+        assert server.directory == tmp_path / name / "db"
+
+
 def test_it_dies_with_whoever_started_it(folder: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom launcher.database import PrivateServer\n"
