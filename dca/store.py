@@ -44,6 +44,8 @@ _REMEDIES = {
     1044: ": check DB_NAME in .env, and what its user may do there",
     1045: ": check DB_USER and DB_PASSWORD in .env",
     1049: ": check DB_NAME in .env (./bot install makes it)",
+    1054: ": ./bot doctor says which columns are gone",
+    1146: ": ./bot doctor says what is gone",
 }
 _NO_CONTROL = (
     "the row of dca_control is gone: put it back from a backup, or INSERT INTO dca_control (id, install_id)"

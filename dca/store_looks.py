@@ -110,6 +110,14 @@ class Looks(Statements):
         )[0]
         return value_from(Server, row)
 
+    def columns(self) -> set[str]:
+        """table.column, of all tables of this database."""
+        rows = self._rows(
+            "SELECT TABLE_NAME AS table_name, COLUMN_NAME AS column_name FROM information_schema.COLUMNS"
+            " WHERE TABLE_SCHEMA = DATABASE()"
+        )
+        return {f"{row['table_name']}.{row['column_name']}" for row in rows}
+
     def grants(self) -> list[str]:
         """The rights of this connection's user, as the server words them."""
         return [str(next(iter(row.values()))) for row in self._rows("SHOW GRANTS")]

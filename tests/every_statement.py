@@ -164,6 +164,7 @@ SHOWING: dict[str, Call] = {
     "profit_since": lambda tx, w: [tx.profit_since(w.now - 30 * DAY), tx.profit_since(None)],
     "server": lambda tx, w: tx.server(),
     "grants": lambda tx, w: tx.grants(),
+    "columns": lambda tx, w: tx.columns(),
 }
 OTHERS: dict[str, Call] = {"schema_version": lambda tx, w: store_module._schema_version(tx)}
 """Statements that are no method of a transaction."""

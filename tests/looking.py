@@ -57,6 +57,7 @@ def books(**changes: Any) -> Books:
         incidents=[],
         last_mail=None,
         unsent_mails=0,
+        server_version="10.11.4-MariaDB",
         judged=health.Books(control=CONTROL, assets=[], cycles=[], orders=[], good_runs={}, run_starts=[]),
     )
     made = replace(default, **changes)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from dca.operator import crontab
 from dca.settings import DatabaseSettings
 from dca.store import SCHEMA_VERSION, Store
 from tests import installing
@@ -70,6 +71,17 @@ def test_it_installs_a_second_time_changes_nothing_and_uninstall_takes_the_block
     assert "main_app" not in steps and empty_database.name in steps["what stays"]
     assert machine.actions(empty_database)[0].startswith("uninstall --yes: the lines are out")
     assert machine.env.exists()
+
+
+def test_it_takes_out_the_lines_of_a_folder_that_moved(machine: Machine) -> None:
+    old = machine.folder / "old bot"
+    gone = crontab.block(crontab.Place(root=old, log_dir=old / "logs", env_file=None))
+    machine.crontab.write_bytes(b"# mine\n" + gone + b"# mine too\n")
+    machine.write_env()
+    machine.steps("install", "--yes")
+    text = machine.crontab.read_text()
+    assert "old bot" not in text and f"# >>> dca-suite {ROOT} >>>" in text
+    assert text.startswith("# mine\n# mine too\n")
 
 
 def test_uninstall_says_that_main_app_still_runs(machine: Machine) -> None:

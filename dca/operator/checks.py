@@ -1,7 +1,7 @@
 """What doctor concludes from what it was shown: lines of OK, WARN or FAIL, each with its remedy. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from pathlib import Path
 from dca import connection_budget, ledger, repairs, strategy
 from dca.caretaking import strangers
 from dca.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
-from dca.operator import crontab, ladder, layout, staleness
+from dca.operator import crontab, ladder, layout, server_version, staleness
 from dca.operator.overview import Books, Overview
 from dca.records import Server
 from dca.timing import MOST_SECONDS
@@ -22,7 +22,6 @@ STREAM_SYMBOLS = 30
 What holds today is not established (alpaca.md 5)."""
 LEAST_FREE_BYTES = 500_000_000
 FEW_FREE_BYTES = 2_000_000_000
-OLDEST = {"mariadb": (10, 6), "mysql": (8, 0)}
 NEEDED_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 MIGRATION_RIGHTS = ("CREATE", "ALTER", "INDEX", "REFERENCES")
 
@@ -70,22 +69,27 @@ def of_disk(name: str, folder: Path, free_bytes: int) -> Line:
     return warn(name, fact, remedy) if free_bytes < FEW_FREE_BYTES else ok(name, fact)
 
 
-def of_crontab(content: bytes, place: crontab.Place) -> Line:
-    """Our block, or lines of the operator's own that start the same scripts.
+def of_crontab(content: bytes, place: crontab.Place) -> Iterator[Line]:
+    """Our block, or lines of the operator's own that start the same scripts; and lines that start nothing.
 
     Raises:
         StartRefused: the block's marks are not a pair.
     """
+    yield _of_our_lines(content, place)
+    for folder in set(crontab.gone(content)) - {place.root}:
+        remedy = "if it is this one under its old name: ./bot install, which takes those lines out"
+        yield warn("crontab", f"it starts scripts of {folder}, which are gone", remedy)
+
+
+def _of_our_lines(content: bytes, place: crontab.Place) -> Line:
     wanted = crontab.block(place)
     if crontab.without_block(content, place.root) != content:
         if crontab.with_block(content, place.root, wanted) == content:
             return ok("crontab", "the block is there, as ./bot install writes it")
         return warn("crontab", "the block is there, but differs from ./bot install's", "./bot install")
-    active = [line for line in content.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
     scripts = dict.fromkeys(name for _, name in crontab.JOBS)
-    here = re.compile(re.escape(str(place.root).encode()) + rb"(?![\w.-])")
-    mine = [line for line in active if here.search(line)]  # another installation's are not ours
-    missing = [name for name in scripts if not any(f"{name}.py".encode() in line for line in mine)]
+    mine = {path.stem for path in crontab.started(content) if path.parent == place.root}
+    missing = [name for name in scripts if name not in mine]
     if not missing:
         return ok("crontab", "lines of your own start every caretaker")
     which = "nothing of ours is in it" if len(missing) == len(scripts) else f"missing: {', '.join(missing)}"
@@ -96,17 +100,23 @@ def of_crontab(content: bytes, place: crontab.Place) -> Line:
 
 
 def of_version(version: str) -> Line:
-    """MariaDB 10.6 or MySQL 8.0.16, and newer."""
-    kind = "mariadb" if "mariadb" in version.lower() else "mysql"
-    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", version.removeprefix("5.5.5-"))
-    numbers = tuple(int(part or 0) for part in found.groups()) if found else ()
-    least = OLDEST[kind] if kind == "mariadb" else (8, 0, 16)
-    label = "MariaDB" if kind == "mariadb" else "MySQL"
-    if numbers and numbers < least:
-        return fail(
-            "server", f"{label} {version}", "MariaDB 10.6 or MySQL 8.0.16 at least: upgrade the server"
+    """MariaDB 10.6 or MySQL 8.0.19, and newer."""
+    problem = server_version.problem(version)
+    if problem is not None:
+        return fail("server", problem, "upgrade the server")
+    return ok("server", server_version.label(version))
+
+
+def of_columns(there: Set[str], wanted: Set[str]) -> list[Line]:
+    """Columns that are not there although the version says so. Each is table.column."""
+    lines = []
+    for table, _, column in sorted(each.partition(".") for each in wanted - there):
+        remedy = (
+            f"with the bot stopped, put it back from a backup, or empty as sql/schema.sql defines it: ALTER "
+            f"TABLE {table} ADD COLUMN {column} ..."
         )
-    return ok("server", f"{label} {version}")
+        lines.append(fail("tables", f"{table} has no column {column}", remedy))
+    return lines
 
 
 def of_time_zones(server: Server, now: datetime) -> list[Line]:
@@ -333,6 +343,17 @@ def of_main_app(look: Overview) -> Line:
         return fail("main app", "; ".join(wrong), "see logs/main_app.log and logs/watchdog.log")
     assert look.beat is not None
     return ok("main app", f"running since {look.beat.started_at:%m-%d %H:%M} UTC, pid {look.beat.pid}")
+
+
+def of_cron(runs: bool | None, books: Books | None, now: datetime) -> Line:
+    """The daemon. Caretakers may also be started by something else, and then nothing is wrong."""
+    if runs is not False:
+        return ok("cron", "the daemon runs" if runs else "its daemon cannot be seen from here")
+    if books is not None and not any(each.is_overdue for each in staleness.caretakers(books, now)):
+        return ok("cron", "no daemon runs here, and the caretakers are started all the same")
+    what, _, remedy = crontab.NO_DAEMON.partition(": ")
+    never = books is None or not books.last_runs
+    return (warn if never else fail)("cron", what, remedy)
 
 
 def of_caretakers(books: Books, now: datetime, *, maintenance: bool) -> Iterator[Line]:

@@ -16,6 +16,11 @@ JOBS = (
     ("* * * * *", "cooldown_manager"),
     ("*/5 * * * *", "consistency_checker"),
 )
+NO_DAEMON = "no cron daemon runs on this machine: start it (Debian: service cron start)"
+_SCRIPTS = {f"{name}.py" for _, name in JOBS}
+_DAEMONS = {"cron", "crond", "fcron", "bcron-sched", "anacron"}
+_WITHOUT_A_DAEMON = ("/usr/lib/systemd/system-generators/systemd-crontab-generator", "/System/Library")
+"""systemd-cron makes timers of crontabs; macOS has no /proc."""
 _SECONDS = 20.0
 
 
@@ -109,6 +114,77 @@ def _found(crontab: bytes, root: Path) -> tuple[int, int] | None:
             "take our lines out with crontab -e and try again"
         )
     return starts[0], ends[0]
+
+
+def started(crontab: bytes) -> list[Path]:
+    """Scripts of ours that lines start, of whatever folder: by their path, by the wrapper, or after a cd."""
+    found: list[Path] = []
+    for line in crontab.decode("utf-8", "surrogateescape").splitlines():
+        if line.lstrip().startswith("#"):
+            continue
+        try:
+            words = [word.rstrip(";&") for word in shlex.split(line.replace(r"\%", "%"))]
+        except ValueError:  # a line of somebody else's, with a quote that does not end
+            continue
+        folder = Path("~")
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            path = Path(word)
+            if word == "cd":
+                folder = Path(following)
+            elif path.name == "run_script_wrapper.sh":
+                folder = (folder / path).parent
+            elif path.name in _SCRIPTS:
+                found.append(folder / path)
+    return found
+
+
+def gone(crontab: bytes) -> list[Path]:
+    """Folders whose scripts are started and are not there: the folder was moved, or removed."""
+    missing = (path for path in started(crontab) if path.is_absolute() and not _is_there(path))
+    return list(dict.fromkeys(path.parent for path in missing))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # nobody knows
+        return True
+
+
+def daemon_runs() -> bool | None:
+    """Whether cron runs on this machine. None: that cannot be seen, or it is not a process of its own."""
+    if any(map(_is_there, map(Path, _WITHOUT_A_DAEMON))):
+        return None
+    names = {int(each.parent.name): _name_in(each) for each in Path("/proc").glob("[0-9]*/comm")}
+    if any(name in _DAEMONS for name in names.values()):
+        return True
+    return False if names.get(1) else None  # others' processes may be hidden
+
+
+def _name_in(comm: Path) -> str:
+    try:
+        return comm.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def trouble(root: Path) -> str | None:
+    """Why cron starts nothing of ours, with what to do; None if nothing is known to be wrong."""
+    where = program()
+    if where is None:
+        return MISSING
+    if daemon_runs() is False:
+        return NO_DAEMON
+    try:
+        content = read(where)
+    except StartRefused as error:
+        return str(error)
+    if any(path.parent == root for path in started(content)):
+        return None
+    old = ", ".join(map(str, gone(content)))
+    if old:
+        return f"the crontab is of {old}, which is gone: ./bot install"
+    return "./bot install writes the crontab"
 
 
 def program() -> str | None:

@@ -19,7 +19,7 @@ import dca.settings
 from dca import heartbeat, maintenance, start_checks, store, strategy, timing
 from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, SettingsProblem, StartRefused
 from dca.model import Account, Quote
-from dca.operator import checks, crontab, ladder, layout, retire
+from dca.operator import checks, columns, crontab, ladder, layout, retire
 from dca.operator.checks import Level, Line
 from dca.operator.overview import Books, Market, Overview, ask, is_running, reading_books
 from dca.operator.tools import Command, Tools
@@ -75,7 +75,7 @@ def examine(tools: Tools) -> Iterator[Line]:
         return
     yield from _of_settings(settings)
     yield from _of_machine(settings.log_dir, settings.state_dir)
-    yield _of_crontab(settings)
+    yield from _of_crontab(settings)
     with Store(settings.database) as database:
         found = _Found(tools, database)
         yield from found.of_server()
@@ -141,17 +141,18 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _of_crontab(settings: Settings) -> Line:
+def _of_crontab(settings: Settings) -> Iterator[Line]:
     path = dca.settings.env_file()
     env_file = None if path == ROOT / ".env" else path.absolute()
     place = crontab.Place(root=ROOT, log_dir=settings.log_dir.absolute(), env_file=env_file)
     program = crontab.program()
     if program is None:
-        return checks.warn("crontab", "not checked: there is no crontab program", crontab.MISSING)
+        yield checks.warn("crontab", "not checked: there is no crontab program", crontab.MISSING)
+        return
     try:
-        return checks.of_crontab(crontab.read(program), place)
+        yield from checks.of_crontab(crontab.read(program), place)
     except StartRefused as error:
-        return checks.warn("crontab", f"not checked: {error}", "crontab -l")
+        yield checks.warn("crontab", f"not checked: {error}", "crontab -l")
 
 
 # ---- database and exchange ---------------------------------------------------------------------------------
@@ -196,6 +197,11 @@ class _Found:
             return
         try:
             self._store.check_schema()
+            lost = checks.of_columns(self._store.transaction(lambda tx: tx.columns()), columns.wanted())
+            if lost:
+                yield from lost
+                yield checks.not_checked(_OF_DATABASE[1:], "the tables fail")
+                return
             self._books = self._store.transaction(reading_books(self._tools))
         except (StartRefused, DatabaseUnavailable) as error:
             yield _as_fail("tables", error)
@@ -306,6 +312,7 @@ class _Found:
         state, now = self._settings.state_dir, self._tools.clock.now()
         email, runs = self._settings.email, is_running(self._settings)
         mail_to = None if email is None else email.receiver
+        yield checks.of_cron(crontab.daemon_runs(), self._books, now)
         if self._books is None:
             running = "running, and cannot trade without its database" if runs else "not running"
             yield checks.warn("main app", running)

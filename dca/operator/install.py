@@ -250,10 +250,14 @@ def _put_block(place: crontab.Place, given: argparse.Namespace, tools: Tools) ->
         return None
     before = crontab.read(program)
     after = crontab.with_block(before, ROOT, crontab.block(place))
+    moved = [each for each in crontab.gone(before) if crontab.block_in(after, each) is not None]
+    for folder in moved:
+        after = crontab.without_block(after, folder)
     if after == before:
         return None
     print(crontab.block(place).decode(), end="")
-    if not tools.confirmed(f"Put these lines into the crontab of {tools.who}?", yes=given.yes):
+    also = "".join(f" (those of {folder} go: it is not there any more)" for folder in moved)
+    if not tools.confirmed(f"Put these lines into the crontab of {tools.who}{also}?", yes=given.yes):
         _say(tools, "note", "nothing keeps the bot alive until these lines are in it")
         return None
     crontab.write(program, after)

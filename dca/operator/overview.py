@@ -10,9 +10,10 @@ from dca.errors import ExchangeUnavailable
 from dca.heartbeat import Beat
 from dca.maintenance import Maintenance
 from dca.model import Asset, Control, Cycle, Order, Quote, TradingRules
+from dca.operator import crontab
 from dca.operator.tools import Tools
 from dca.records import Incident, JobRun, Mail
-from dca.settings import Settings, Venue
+from dca.settings import ROOT, Settings, Venue
 from dca.store import Transaction
 from dca.store_reports import Which
 from dca.supervisor import is_locked
@@ -45,6 +46,7 @@ class Books:
     incidents: Sequence[Incident]
     last_mail: Mail | None
     unsent_mails: int
+    server_version: str
     judged: health.Books
     """The same as the reviews see it, which write the mails."""
 
@@ -62,6 +64,8 @@ class Overview:
     maintenance: Maintenance | None
     mail_to: str | None
     disks: Sequence[health.Disk] | None = None
+    cron_trouble: str | None = None
+    """Why cron starts nothing of ours, as far as that can be seen."""
 
     @property
     def as_reviewed(self) -> health.Look:
@@ -101,6 +105,7 @@ class Eye:
             maintenance=maintenance.current(settings.state_dir, now),
             mail_to=None if settings.email is None else settings.email.receiver,
             disks=review.disks(settings.log_dir, settings.state_dir),
+            cron_trouble=crontab.trouble(ROOT),
         )
 
     def _ask(self, symbols: list[str]) -> Market:
@@ -153,5 +158,6 @@ def read_books(tx: Transaction, now: datetime, *, is_mail: bool) -> Books:
         incidents=tx.incidents_now(),
         last_mail=tx.last_sent_mail(),
         unsent_mails=len(tx.unsent_mails()),
+        server_version=tx.server().version,
         judged=review.read_books(tx, now, is_mail=is_mail),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from dca import health, pulse, waiting
 from dca.health import BEAT_LIMIT, PERIODS, overdue_after
 from dca.incidents import LONGEST_NAME
+from dca.operator import server_version
 from dca.operator.overview import Books, Overview
 from dca.records import Result
 
@@ -49,6 +50,8 @@ def troubles(look: Overview) -> list[str]:
     """What is wrong: by the conditions that mail is sent for, and where nobody is there to send it.
     Empty when nothing needs anybody."""
     found = [] if look.maintenance is not None else [*_about_process(look), *_about_caretakers(look)]
+    too_old = server_version.problem(look.books.server_version)
+    found += [] if too_old is None else [f"the database server {too_old}"]
     conditions = [each for each in health.findings(look.as_reviewed) if not _is_told(each.name)]
     known = {incident.name: incident for incident in look.books.incidents}
     names = {each.name[:LONGEST_NAME] for each in conditions}
@@ -121,8 +124,9 @@ def _about_process(look: Overview) -> list[str]:
 def _about_caretakers(look: Overview) -> list[str]:
     late = [each for each in caretakers(look.books, look.now) if each.is_overdue]
     if len(late) == len(PERIODS) and all(each.last_run_at is None for each in late):
-        return ["no caretaker has ever run: ./bot install writes the crontab"]
-    return [
+        return [f"no caretaker has ever run: {look.cron_trouble or './bot install writes the crontab'}"]
+    why = [look.cron_trouble] if late and look.cron_trouble is not None else []
+    return why + [
         f"{each.name} is overdue: "
         + (
             "it has had no good run"
