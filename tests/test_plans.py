@@ -40,7 +40,7 @@ WALKS = {
 }
 """Statements that read a whole index by its plan, and stop after a few rows: the counters prove it."""
 SMALL_TABLES = {"dca_assets", "dca_control", "missing_positions", "schema_migrations", "COLUMNS"}
-"""A row per pair, per installation, per position that is missing, per migration, per column: read as a whole."""
+"""A row per pair, per installation, per missing position, per migration, per column: read as a whole."""
 SENDERS = {"_rows", "_write"}
 """What store_statements.py has for it."""
 COUNTERS = (
