@@ -1,6 +1,7 @@
 """./bot install and uninstall as processes, with an .env, a crontab and a database server of their own."""
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -42,7 +43,8 @@ def test_it_installs_a_second_time_changes_nothing_and_uninstall_takes_the_block
     assert steps["tables"].startswith("applied 0001_")
     text = machine.crontab.read_text()
     assert text.startswith(mine + "\n# >>> dca-suite")
-    assert f"* * * * * DCA_ENV_FILE='{machine.env}' {ROOT}/venv/bin/python {ROOT}/watchdog.py" in text
+    python, script = (shlex.quote(str(ROOT / each)) for each in ("venv/bin/python", "watchdog.py"))
+    assert f"* * * * * DCA_ENV_FILE='{machine.env}' {python} {script}" in text
     assert f">> '{machine.folder}/the logs/watchdog.log' 2>&1" in text
     for name in ("the logs", "state"):
         assert (machine.folder / name).stat().st_mode & 0o777 == 0o700
