@@ -15,7 +15,7 @@ import requests
 from dca.health import PERIODS
 from dca.maintenance import Maintenance
 from dca.model import Account, CycleStatus, Mode
-from dca.operator import checks, crontab
+from dca.operator import checks, cron_checks, crontab
 from dca.operator.checks import Level, Line
 from dca.records import Server
 from dca.settings import DatabaseSettings
@@ -157,7 +157,7 @@ def test_missing_rights_are_named() -> None:
 
 def of_crontab(content: bytes, place: crontab.Place) -> Line:
     """What is said of this installation's own lines."""
-    return next(checks.of_crontab(content, place))
+    return next(cron_checks.of_crontab(content, place))
 
 
 def test_crontab() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dca.operator import checks, columns, crontab, server_version, staleness
+from dca.operator import checks, columns, cron_checks, crontab, server_version, staleness
 from dca.operator.checks import Level, Line
 from dca.store import Store
 from tests import operating
@@ -33,9 +33,9 @@ def test_a_folder_that_moved_is_noticed(tmp_path: Path) -> None:
     place = crontab.Place(root=new, log_dir=new / "logs", env_file=None)
     for name in {name for _, name in crontab.JOBS}:
         (old / f"{name}.py").touch()
-    assert [each.fact for each in checks.of_crontab(block, place)] == ["nothing of ours is in it"]
+    assert [each.fact for each in cron_checks.of_crontab(block, place)] == ["nothing of ours is in it"]
     shutil.rmtree(old)
-    lines = list(checks.of_crontab(block, place))
+    lines = list(cron_checks.of_crontab(block, place))
     assert levels(lines) == [Level.WARN, Level.WARN]
     assert lines[1].fact == f"it starts scripts of {old}, which are gone"
 
@@ -52,7 +52,7 @@ def test_cron_s_daemon() -> None:
         (False, None, Level.WARN),
         (False, stopped, Level.FAIL),
     ):
-        line = checks.of_cron(daemon, look, NOW)
+        line = cron_checks.of_cron(daemon, look, NOW)
         assert (line.name, line.level) == ("cron", level)
         assert (line.remedy is None) == (level is Level.OK)
 

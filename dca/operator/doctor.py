@@ -19,7 +19,7 @@ import dca.settings
 from dca import heartbeat, maintenance, start_checks, store, strategy, timing
 from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, SettingsProblem, StartRefused
 from dca.model import Account, Quote
-from dca.operator import checks, columns, crontab, ladder, layout, retire
+from dca.operator import checks, columns, cron_checks, crontab, ladder, layout, retire
 from dca.operator.checks import Level, Line
 from dca.operator.overview import Books, Market, Overview, ask, is_running, reading_books
 from dca.operator.tools import Command, Tools
@@ -150,7 +150,7 @@ def _of_crontab(settings: Settings) -> Iterator[Line]:
         yield checks.warn("crontab", "not checked: there is no crontab program", crontab.MISSING)
         return
     try:
-        yield from checks.of_crontab(crontab.read(program), place)
+        yield from cron_checks.of_crontab(crontab.read(program), place)
     except StartRefused as error:
         yield checks.warn("crontab", f"not checked: {error}", "crontab -l")
 
@@ -312,7 +312,7 @@ class _Found:
         state, now = self._settings.state_dir, self._tools.clock.now()
         email, runs = self._settings.email, is_running(self._settings)
         mail_to = None if email is None else email.receiver
-        yield checks.of_cron(crontab.daemon_runs(), self._books, now)
+        yield cron_checks.of_cron(crontab.daemon_runs(), self._books, now)
         if self._books is None:
             running = "running, and cannot trade without its database" if runs else "not running"
             yield checks.warn("main app", running)
