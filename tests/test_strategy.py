@@ -226,6 +226,23 @@ def test_an_order_says_what_decided_it() -> None:
     assert sale.reason == "bid 101.5 reached 101, 1 % above average 100"
 
 
+@pytest.mark.parametrize(
+    ("seen", "price", "reason"),
+    [
+        (cycle(), "100", "nothing is held, ask 100"),
+        (TOO_LITTLE, "90", "the 0.0049875 held are too few to be sold"),
+        (WANTED_SOLD, "50", "the operator wants it sold, bid 50"),
+        (holding(), "101", "bid 101 reached 101, 1 % above average 100"),
+    ],
+)
+def test_a_base_order_and_a_sale_say_why_and_are_no_step_of_the_ladder(
+    seen: Cycle, price: str, reason: str
+) -> None:
+    placed = decide(asset(), seen, quote(price), rules(), NOW, Mode.RUN)
+    assert isinstance(placed, Place)
+    assert (placed.reason, placed.level) == (reason, 0)
+
+
 def test_no_sell_is_below_the_smallest_that_the_exchange_takes() -> None:
     """Where the smallest order is no multiple of the increment."""
     coarse = rules(min_order_size=D("0.00015"), qty_increment=D("0.0001"))
