@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from dca import strategy
 from dca.model import Asset, Cycle, CycleStatus, Mode, OrderType, Purpose, Quote, TradingRules, plain
 from dca.strategy import (
     Action,
@@ -241,6 +242,20 @@ def test_a_base_order_and_a_sale_say_why_and_are_no_step_of_the_ladder(
     placed = decide(asset(), seen, quote(price), rules(), NOW, Mode.RUN)
     assert isinstance(placed, Place)
     assert (placed.reason, placed.level) == (reason, 0)
+
+
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        ("63138.353432", "63138.353"),
+        ("0.0000121604937165", "0.000012160493"),
+        ("121604937.165", "121604937"),
+        ("1216049371.65", "1216049371"),
+        ("98.5", "98.5"),
+    ],
+)
+def test_a_computed_price_is_told_with_as_many_digits_as_matter(price: str, words: str) -> None:
+    assert strategy._rounded(D(price)) == words
 
 
 def test_no_sell_is_below_the_smallest_that_the_exchange_takes() -> None:
