@@ -54,5 +54,12 @@ ACCEPTED: tuple[Accepted, ...] = (
         new="if (now >= reach.wake_at):",
         why="a cooldown always has a time; only the types do not know it",
     ),
+    Accepted(
+        module="strategy",
+        function="_rounded",
+        old="return plain(price.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_DOWN))",
+        new="return plain(price.quantize(Decimal(2).scaleb(-digits), rounding=ROUND_DOWN))",
+        why="quantize takes the exponent only",
+    ),
 )
 KEYS = frozenset(each.key for each in ACCEPTED)
