@@ -45,6 +45,9 @@ class Looker:
             self.exchange, self.clock, self.troubles, lambda *_: self.bad_because, self.desk
         )
 
+    def problem_of(self, quote: Quote, now: datetime) -> str | None:
+        return self.bad_because or (None if quote.at <= now else "of the future")
+
     def sells_at(self, price: str) -> bool:
         return self.look.confirms_bid(SYMBOL, Decimal(price))
 
@@ -101,6 +104,11 @@ def test_why_it_was_not_confirmed_is_told_until_it_is(looker: Looker) -> None:
     looker.clock.pass_seconds(PAUSE_SECONDS)
     looker.sells_at("100")
     assert looker.troubles.names() == []
+
+
+def test_why_a_cooldown_goes_on_is_told_as_such(looker: Looker) -> None:
+    assert not looker.restarts_at("50")
+    assert looker.troubles.names() == [f"cooldown {SYMBOL} not confirmed"]
 
 
 def test_a_quote_that_may_not_decide_confirms_nothing(looker: Looker) -> None:

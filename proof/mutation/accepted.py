@@ -61,5 +61,12 @@ ACCEPTED: tuple[Accepted, ...] = (
         new="return plain(price.quantize(Decimal(2).scaleb(-digits), rounding=ROUND_DOWN))",
         why="quantize takes the exponent only",
     ),
+    Accepted(
+        module="second_look",
+        function="<module>",
+        old="PAUSE_SECONDS = 2.0",
+        new="PAUSE_SECONDS = 3.0",
+        why="a pause between two questions, of which nothing is promised",
+    ),
 )
 KEYS = frozenset(each.key for each in ACCEPTED)
