@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dca.model import Cycle, CycleStatus, Mode, Order, OrderState, Side
+from dca.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Side
 from paper_exchange.engine import Engine
 from paper_exchange.values import Order as EngineOrder
 from proof.simulation.database import INSTALL_ID, Key, Tables
@@ -99,6 +99,8 @@ class Oracle:
             self.broken("I18", f"{order.client_order_id} was {before.state} and is {order.state}")
         self._seen[order.id] = order
         theirs = self._engine.by_client_id.get(order.client_order_id)
+        if theirs is not None and order.state in GIVEN_UP_STATES:
+            self.broken("I30", f"{order.client_order_id} is {order.state}, and the exchange had taken it")
         filled = ZERO if theirs is None else theirs.filled_qty
         if order.filled_qty > filled:
             self.broken(
