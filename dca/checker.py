@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from dca import caretaking, inspector, invariants, ledger, lifecycle, start_checks
+from dca import caretaking, fee_evidence, fees, inspector, invariants, ledger, lifecycle, start_checks
 from dca.absences import Absences
 from dca.caretaking import Books
 from dca.desk import Desk
@@ -232,7 +232,27 @@ class Checker:
         breaks = caretaking.breaks(books)
         if not breaks and asset.lock_kind is LockKind.BREAK:
             self._end_or_renew(asset)
+        if not breaks and fees.shown_by(
+            books.orders, books.position.qty, self._control.fee_rate, job.clock.now()
+        ):
+            what = f"book the fees of cycle {books.cycle.id} that the position shows"
+            job.act(what, asset.asset_symbol, partial(self._believe, books))
         return not breaks or asset.lock_reason is not None
+
+    def _believe(self, books: Books) -> bool:
+        now = self._job.clock.now()
+
+        def work(tx: Transaction) -> bool:
+            control, cycle = tx.control(), tx.cycle(books.cycle.id)
+            orders = tx.counting_orders(cycle.id)
+            if not caretaking.holds_the_same(cycle, books.cycle) or caretaking.in_flight(orders):
+                return False
+            _, after, _ = fee_evidence.believe(tx, control, cycle, orders, books.position, now)
+            if after != cycle:
+                tx.update_cycle(lifecycle.checked(after))
+            return True
+
+        return self._job.store.transaction(work)
 
     def _end_or_renew(self, asset: Asset) -> None:
         """The books agree: unlock, unless ours does not agree with itself; the lock tells that then."""

@@ -12,6 +12,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from dca.model import (
     CLOSED_AT_EXCHANGE,
     GIVEN_UP_STATES,
+    HIGHEST_FEE_RATE,
     PRICE_STEP,
     ZERO,
     Cycle,
@@ -27,8 +28,8 @@ from dca.model import (
     round_up,
 )
 
-TAKER_FEE_RATE = Decimal("0.0025")
-"""The highest rate of Alpaca's crypto tiers (alpaca.md 4); an order may turn out to have been a maker's."""
+TAKER_FEE_RATE = HIGHEST_FEE_RATE
+"""Assumed while the account has shown no other (fees.py)."""
 COIN_FEE_STEP = Decimal("1e-9")
 DOLLAR_FEE_STEP = Decimal("0.01")
 LEDGER_STEP = Decimal("1e-15")
@@ -79,14 +80,14 @@ def id_prefix(install_id: str) -> str:
     return f"{ANY_PREFIX}{install_id}-"
 
 
-def coin_fee(qty: Decimal) -> Decimal:
+def coin_fee(qty: Decimal, rate: Decimal = TAKER_FEE_RATE) -> Decimal:
     """Coins taken from one buy execution: rounded up to 1e-9 (alpaca.md 4)."""
-    return min(round_up(qty * TAKER_FEE_RATE, COIN_FEE_STEP), qty)
+    return min(round_up(qty * rate, COIN_FEE_STEP), qty)
 
 
-def dollar_fee(value: Decimal) -> Decimal:
+def dollar_fee(value: Decimal, rate: Decimal = TAKER_FEE_RATE) -> Decimal:
     """Dollars taken from one sell execution: rounded up to a cent (alpaca.md 4)."""
-    return round_up(value * TAKER_FEE_RATE, DOLLAR_FEE_STEP)
+    return round_up(value * rate, DOLLAR_FEE_STEP)
 
 
 def break_even_price(cost: Decimal, qty: Decimal) -> Decimal:
@@ -230,8 +231,8 @@ def _with_fill(order: Order, snapshot: Snapshot) -> Order:
         filled_qty=snapshot.filled_qty,
         filled_avg_price=snapshot.filled_avg_price.quantize(LEDGER_STEP, rounding=rounding),
         filled_value=value,
-        fee_qty=coin_fee(snapshot.filled_qty) if order.side is Side.BUY else ZERO,
-        fee_usd=dollar_fee(value) if order.side is Side.SELL else ZERO,
+        fee_qty=coin_fee(snapshot.filled_qty, order.fee_rate) if order.side is Side.BUY else ZERO,
+        fee_usd=dollar_fee(value, order.fee_rate) if order.side is Side.SELL else ZERO,
         fee_source=FeeSource.ASSUMED,
         decided_at=None,  # of what it filled now nobody knew
     )
@@ -247,11 +248,13 @@ def with_executions(order: Order, executions: Iterable[Execution]) -> Order | No
         return None
     rounding = ROUND_UP if order.side is Side.BUY else ROUND_DOWN
     value = sum((e.qty * e.price for e in mine), ZERO)
+    coins = sum((coin_fee(e.qty, order.fee_rate) for e in mine), ZERO)
+    dollars = sum((dollar_fee(e.qty * e.price, order.fee_rate) for e in mine), ZERO)
     return replace(
         order,
         filled_value=value.quantize(LEDGER_STEP, rounding=rounding),
-        fee_qty=sum((coin_fee(e.qty) for e in mine), ZERO) if order.side is Side.BUY else ZERO,
-        fee_usd=sum((dollar_fee(e.qty * e.price) for e in mine), ZERO) if order.side is Side.SELL else ZERO,
+        fee_qty=coins if order.side is Side.BUY else ZERO,
+        fee_usd=dollars if order.side is Side.SELL else ZERO,
         fee_source=FeeSource.EXECUTIONS,
     )
 
@@ -272,8 +275,9 @@ def with_shortage_as_fee(orders: Sequence[Order], shortage: Decimal) -> Order | 
 
 def shortage_tolerance(cycle: Cycle, qty_increment: Decimal) -> Decimal:
     """Coins by which the position may be below the ledger and still be explained by fees: rounding of
-    single executions, or a rate a little above the assumed one."""
-    return cycle.bought_qty * Decimal("0.0005") + 10 * qty_increment
+    single executions, a higher tier again than the assumed one, or a rate a little above the highest."""
+    highest = max(cycle.bought_qty * TAKER_FEE_RATE - cycle.buy_fee_qty, ZERO)
+    return highest + cycle.bought_qty * Decimal("0.0005") + 10 * qty_increment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

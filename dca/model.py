@@ -12,6 +12,7 @@ from typing import Self
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
+HIGHEST_FEE_RATE = Decimal("0.0025")  # a taker's of Alpaca's lowest crypto tier (alpaca.md 4)
 PRICE_STEP = Decimal("1e-10")
 CENT = Decimal("0.01")
 """What the price columns of dca_assets and dca_cycles can hold (DECIMAL(20, 10))."""
@@ -218,6 +219,7 @@ class Order:
     filled_value: Decimal = ZERO
     fee_qty: Decimal = ZERO
     fee_usd: Decimal = ZERO
+    fee_rate: Decimal = HIGHEST_FEE_RATE
     fee_source: FeeSource = FeeSource.ASSUMED
     trigger_price: Decimal | None
     quote_price: Decimal
@@ -259,13 +261,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What holds for the whole installation: the row of dca_control."""
+    """What holds for the whole installation: the row of dca_control. New orders are assumed to pay `fee_rate`."""
 
     install_id: str
     account_id: str | None
     epoch: int
     mode: Mode
     mode_reason: str | None = None
+    fee_rate: Decimal = HIGHEST_FEE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

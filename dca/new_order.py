@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from dca import ledger
-from dca.model import Asset, Cycle, Order, OrderState, Quote, TradingRules
+from dca.model import Asset, Control, Cycle, Order, OrderState, Quote, TradingRules
 from dca.strategy import Place
 
 
 def new_order(
+    control: Control,
     asset: Asset,
     cycle: Cycle,
     orders: Sequence[Order],
@@ -16,8 +17,6 @@ def new_order(
     quote: Quote,
     rules: TradingRules,
     now: datetime,
-    install_id: str,
-    epoch: int,
 ) -> Order:
     """Whole and final before anything is sent; the database gives it its id."""
     seq = max((order.seq for order in orders), default=0) + 1
@@ -28,7 +27,9 @@ def new_order(
         seq=seq,
         purpose=action.purpose,
         level=action.level,
-        client_order_id=ledger.client_order_id(install_id, cycle.id, seq, action.purpose, action.level),
+        client_order_id=ledger.client_order_id(
+            control.install_id, cycle.id, seq, action.purpose, action.level
+        ),
         symbol=asset.asset_symbol,
         side=action.purpose.side,
         order_type=action.order_type,
@@ -43,9 +44,10 @@ def new_order(
         safety_order_amount=asset.safety_order_amount,
         max_safety_orders=asset.max_safety_orders,
         take_profit_percent=asset.take_profit_percent,
+        fee_rate=control.fee_rate,
         min_order_size=rules.min_order_size,
         qty_increment=rules.qty_increment,
-        epoch=epoch,
+        epoch=control.epoch,
         created_at=now,
         last_sent_at=now,
     )

@@ -28,7 +28,7 @@ from dca.store_rows import COUNTING, OPEN, SELLABLE, asset_from, columns, contro
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5

@@ -1,6 +1,7 @@
 """The part of store.Transaction with which the operator's commands change what the operator may change."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from dca.model import Mode
@@ -29,6 +30,10 @@ class Editing(Statements):
             "UPDATE dca_control SET mode = %s, mode_reason = %s, mode_set_at = UTC_TIMESTAMP(6)",
             [mode, reason[:300]],
         )
+
+    def set_fee_rate(self, rate: Decimal) -> None:
+        """What the account shows now; assumed of new orders."""
+        self._write("UPDATE dca_control SET fee_rate = %s", [rate])
 
     def insert_asset(self, values: Mapping[str, Any]) -> int:
         """Write a new row of dca_assets from its columns; returns its id.

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from dca import ledger, lifecycle, order_rate, strategy
+from dca import fee_evidence, ledger, lifecycle, order_rate, strategy
 from dca.agreement import books_agree
 from dca.bookkeeper import Bookkeeper, Settled
 from dca.desk import Desk, Watch
@@ -20,6 +20,7 @@ from dca.logs import Troubles, fact, warn
 from dca.model import (
     Accepted,
     Asset,
+    Control,
     Cycle,
     DefiniteReject,
     Duplicate,
@@ -152,10 +153,10 @@ class Trader:
 
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
-            mode, current, cycle = self._locked(tx, asset)
+            control, current, cycle = self._locked(tx, asset)
             if current is None or cycle is None or current.asset_symbol != quote.symbol:
                 return None
-            action = strategy.decide(current, cycle, quote, rules, self._clock.now(), mode)
+            action = strategy.decide(current, cycle, quote, rules, self._clock.now(), control.mode)
             if not isinstance(action, EndCooldown):
                 return None
             tx.update_cycle(lifecycle.cooldown_over(cycle, tx.counting_orders(cycle.id)))
@@ -172,14 +173,15 @@ class Trader:
             # The price that ended it is the price to buy at; the next quote may have bounced back.
             self._act(watch, watch.cycle, quote)
 
-    def _locked(self, tx: Transaction, asset: Asset) -> tuple[Mode, Asset | None, Cycle | None]:
+    def _locked(self, tx: Transaction, asset: Asset) -> tuple[Control, Asset | None, Cycle | None]:
         """The rows a decision rests on, locked in the order control, cycle. A newer start of main_app
         takes the right to trade from an older one (F08)."""
         control = tx.control()
         cycle = tx.live_cycle(asset.id)
         current = tx.asset(asset.id)
         mode = control.mode if control.epoch == self._desk.epoch else Mode.HALT
-        return mode, None if current is None else self._desk.tradable_form(current), cycle
+        control = replace(control, mode=mode)
+        return control, None if current is None else self._desk.tradable_form(current), cycle
 
     def _place(self, asset: Asset, quote: Quote, rules: TradingRules, *, with_position: bool) -> None:
         """Claim an order in one transaction, then send it. A sell is bounded by the position."""
@@ -214,11 +216,11 @@ class Trader:
     def _claim(
         self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
     ) -> tuple[Order, str] | None:
-        mode, current, cycle = self._locked(tx, asset)
+        control, current, cycle = self._locked(tx, asset)
         now = self._clock.now()
         if current is None or cycle is None or not self._may_decide(tx, current, cycle, quote, now):
             return None
-        action = strategy.decide(current, cycle, quote, rules, now, mode)
+        action = strategy.decide(current, cycle, quote, rules, now, control.mode)
         if not isinstance(action, Place):
             return None
         orders = tx.counting_orders(cycle.id)
@@ -231,15 +233,12 @@ class Trader:
         if not order_rate.is_sane(tx, limits, current, cycle, orders, action, rules, now, troubles):
             return None
         if position is not None:
+            control, cycle, orders = fee_evidence.believe(tx, control, cycle, orders, position, now)
             checked = self._against_position(tx, cycle, orders, action, rules, position)
             if checked is None:
                 return None
             cycle, orders, action = checked
-        order = tx.insert_order(
-            new_order(
-                current, cycle, orders, action, quote, rules, now, self._desk.install_id, self._desk.epoch
-            )
-        )
+        order = tx.insert_order(new_order(control, current, cycle, orders, action, quote, rules, now))
         tx.update_cycle(lifecycle.placed(cycle, order.side))
         return order, action.reason
 

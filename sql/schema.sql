@@ -465,3 +465,17 @@ ALTER TABLE dca_cycles
     MODIFY COLUMN updated_at DATETIME(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6) COMMENT 'in the time zone of the session that wrote it: UTC if the bot did';
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (10, '0010_times', UTC_TIMESTAMP(6));
+
+-- ---- 0011_fee_rates.sql ----
+
+-- The fee of the account's tier: assumed is what the account last showed, and each order keeps what it was taken to be.
+
+ALTER TABLE dca_orders
+    ADD COLUMN fee_rate DECIMAL(8, 6) NOT NULL DEFAULT 0.0025 COMMENT 'what fee_qty or fee_usd is computed with: assumed when it was claimed, until it is known better',
+    ADD CONSTRAINT fee_rate_is_possible CHECK (fee_rate >= 0 AND fee_rate <= 0.01);
+
+ALTER TABLE dca_control
+    ADD COLUMN fee_rate DECIMAL(8, 6) NOT NULL DEFAULT 0.0025 COMMENT 'the rate that the account showed last; assumed of new orders',
+    ADD CONSTRAINT fee_rate_of_new_orders_is_possible CHECK (fee_rate >= 0 AND fee_rate <= 0.01);
+
+INSERT INTO schema_migrations (version, name, applied_at) VALUES (11, '0011_fee_rates', UTC_TIMESTAMP(6));

@@ -96,6 +96,7 @@ TRADING: dict[str, Call] = {
     "unlock_asset": lambda tx, w: tx.unlock_asset(1),
     "next_epoch": lambda tx, w: tx.next_epoch("account"),
     "set_mode": lambda tx, w: tx.set_mode(Mode.RUN, "a reason"),
+    "set_fee_rate": lambda tx, w: tx.set_fee_rate(D("0.002")),
     "insert_asset": lambda tx, w: tx.insert_asset({**ASSET, "asset_symbol": "DOT/USD"}),
     "remove_cycle": lambda tx, w: tx.remove_cycle(999_999_999),
     "remove_asset": lambda tx, w: tx.remove_asset(999_999),

@@ -62,6 +62,7 @@ class FakeExchange:
     """Asked for closed orders."""
     held: dict[str, Decimal] = field(default_factory=dict)
     tied_up: Decimal = Decimal(0)
+    fee: Decimal = FEE
     largest: Decimal | None = None
     """Dollars that one order may be worth."""
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
@@ -136,7 +137,7 @@ class FakeExchange:
         )
         self.orders[client_order_id] = filled
         coins = self.held.get(order.symbol, Decimal(0))
-        self.held[order.symbol] = coins + part * (1 - FEE) if order.side == "buy" else coins - part
+        self.held[order.symbol] = coins + part * (1 - self.fee) if order.side == "buy" else coins - part
         executions = self.executions_of.setdefault(order.exchange_order_id, [])
         name = f"{order.exchange_order_id}-{len(executions)}"
         executions.append(

@@ -25,7 +25,7 @@ TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 
 PURE = (
     *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire", "tripwire", "new_order"),
-    *("invariants", "locks", "fuse", "answers"),
+    *("invariants", "locks", "fuse", "fees", "answers"),
     *("reporting", "operator/ladder", "records", "incidents", "digest", "valuation", "repairs"),
 )
 IMPURE_STDLIB = {

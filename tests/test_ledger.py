@@ -226,7 +226,11 @@ def test_a_shortage_of_coins_is_booked_as_fee_of_the_last_buy() -> None:
 
 
 def test_the_tolerance_explains_rounding_and_nothing_more() -> None:
-    assert ledger.shortage_tolerance(holding(bought="1"), D("1e-9")) == D("0.00050001")
+    assert ledger.shortage_tolerance(holding(bought="1", fee="0.0025"), D("1e-9")) == D("0.00050001")
+
+
+def test_the_tolerance_explains_the_highest_rate_again_where_a_lower_one_was_assumed() -> None:
+    assert ledger.shortage_tolerance(holding(bought="1", fee="0.0010"), D("1e-9")) == D("0.00200001")
 
 
 # ---- totals ----

@@ -10,7 +10,7 @@ from proof.simulation.plan import Args, Step
 from proof.simulation.stores import DOWN
 from proof.simulation.world import World
 
-_OF_ENGINE = frozenset({"fill.partial", "fill.on_cancel", "fee.deferred"})
+_OF_ENGINE = frozenset({"fill.partial", "fill.on_cancel", "fee.deferred", "fee.immediate"})
 _LASTING_OF_ENGINE = frozenset({"fill.none", "positions.lag", "cancel.stuck"})
 
 

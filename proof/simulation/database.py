@@ -275,6 +275,10 @@ class Transaction(Looks):
         self._statement("set_mode")
         self._tables.control = replace(self._tables.control, mode=mode, mode_reason=reason[:300])
 
+    def set_fee_rate(self, rate: Decimal) -> None:
+        self._statement("set_fee_rate")
+        self._tables.control = replace(self._tables.control, fee_rate=rate)
+
     # ---- what a person writes with a MySQL client -----------------------------------------------------
 
     def insert_asset(self, values: Mapping[str, Any]) -> int:

@@ -104,6 +104,7 @@ KINDS: dict[str, tuple[int, bool, Callable[[random.Random], Args]]] = {
     "fill.on_cancel": (4, True, _count(2)),
     "cancel.stuck": (2, True, _seconds(5, 40)),
     "fee.deferred": (3, True, _count(2)),
+    "fee.immediate": (2, False, lambda rng: {"bps": rng.choice((10, 18, 22)), "count": 100_000}),
     "positions.lag": (3, True, _seconds(5, 30)),
     "positions.empty": (2, False, _seconds(20, 250)),
     "positions.vanish": (2, True, _seconds(20, 250)),

@@ -228,6 +228,7 @@ def _order(
         "filled_value": f"{value:f}",
         "fee_qty": f"{fee_qty:f}",
         "fee_usd": f"{fee_usd:f}",
+        "fee_rate": "0.0025",
         "fee_source": "executions",
         "quote_price": price,
         "quote_age_ms": 40,

@@ -190,13 +190,15 @@ def test_a_cooldown_that_the_bot_saw_end_may_be_followed_by_a_higher_price() -> 
 
 
 def test_a_fee_that_is_booked_later_is_no_violation() -> None:
-    """The last sale was filled in two parts, whose fees are rounded up one by one; the bot has not been told
-    of the parts yet. Once it says that it has, its profit must be theirs."""
+    """The last sale was filled in three parts, whose fees are rounded up one by one; the bot has not been
+    told of the parts yet. Once it says that it has, its profit must be theirs."""
     book = Book()
     sale = next(e for e in entries(book, "execution") if e["side"] == "sell")
-    second = sale | {"execution_id": "e3b", "qty": "0.000298", "fee_usd": "0.05"}
-    sale |= {"qty": "0.0005", "fee_usd": "0.09", "cum_qty": "0.0005"}
-    book.journal.insert(book.journal.index(sale) + 1, second)
+    second = sale | {"execution_id": "e3b", "qty": "0.000333", "fee_usd": "0.06", "cum_qty": "0.000666"}
+    third = sale | {"execution_id": "e3c", "qty": "0.000132", "fee_usd": "0.02"}
+    sale |= {"qty": "0.000333", "fee_usd": "0.06", "cum_qty": "0.000333"}
+    at_sale = book.journal.index(sale) + 1
+    book.journal[at_sale:at_sale] = [second, third]
     book.cash -= Decimal("0.01")
     row(book, "1-3-tp")["fee_source"] = "assumed"
     assert audit(book.books()) == []

@@ -153,6 +153,14 @@ def test_what_raises_leaves_nothing_behind(run: Run) -> None:
     assert (control.mode, control.epoch, control.account_id) == (Mode.RUN, 0, None)
 
 
+def test_the_rate_of_fees_is_assumed_until_it_is_known(run: Run) -> None:
+    assert run(lambda tx: tx.control()).fee_rate == Decimal("0.0025")
+    run(lambda tx: tx.set_fee_rate(Decimal("0.0018")))
+    assert run(lambda tx: tx.control()).fee_rate == Decimal("0.0018")
+    written = run(lambda tx: tx.insert_order(sent(1, fee_rate=Decimal("0.0018"))))
+    assert run(lambda tx: tx.orders(1))[0].fee_rate == written.fee_rate == Decimal("0.0018")
+
+
 def test_live_closed_and_ghost_orders(run: Run) -> None:
     first = run(lambda tx: tx.insert_order(sent()))
     run(lambda tx: tx.update_order(replace(first, state=OrderState.VOID, closed_at=NOW)))
