@@ -13,9 +13,8 @@ from typing import Self
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
 HIGHEST_FEE_RATE = Decimal("0.0025")  # a taker's of Alpaca's lowest crypto tier (alpaca.md 4)
-PRICE_STEP = Decimal("1e-10")
+PRICE_STEP = Decimal("1e-10")  # of the price columns of dca_assets and dca_cycles (DECIMAL(20, 10))
 CENT = Decimal("0.01")
-"""What the price columns of dca_assets and dca_cycles can hold (DECIMAL(20, 10))."""
 
 
 class Word(StrEnum):
@@ -261,7 +260,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What holds for the whole installation: the row of dca_control. New orders are assumed to pay `fee_rate`."""
+    """What holds for the whole installation: the row of dca_control. `fee_rate` is assumed of new orders."""
 
     install_id: str
     account_id: str | None

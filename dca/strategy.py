@@ -4,7 +4,7 @@ Pure. `levels` says which prices matter; `decide` says what to do when one of th
 start from the same levels, so a quote that `levels` would let pass can never lead to an action.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
@@ -30,6 +30,9 @@ MAX_BUY_DOLLARS = Decimal(200_000)
 """Alpaca's largest order (alpaca.md 3)."""
 MAX_SELL_DOLLARS = Decimal(190_000)
 """A market order is worth what the price is when it arrives, so a margin."""
+LEAST_BASE_BUDGET = Decimal(12)
+"""Dollars that base orders of a cycle may come to, however small the amount: a first part too small to be
+sold (the exchange's smallest order is worth about a dollar) and the smallest buy there is."""
 ANY_PRICE = Decimal("Infinity")
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -164,6 +167,38 @@ def sell_orders(quantity: Decimal, bid: Decimal, min_order_size: Decimal) -> int
     return max(1, int(min(needed, possible)))
 
 
+def top_up_amount(asset: Asset, cycle: Cycle) -> Decimal | None:
+    """Dollars for another base order, if what was bought is too little to be sold; None where it would cost
+    more than base orders may. The exchange's smallest order moves: what a fall has made too small is not
+    bought again and again, but waits for the price to rise."""
+    amount = max(asset.base_order_amount - cycle.bought_cost, MIN_BUY_DOLLARS)
+    budget = max(asset.base_order_amount, LEAST_BASE_BUDGET)
+    return amount if cycle.bought_cost + amount <= budget else None
+
+
+def wants_base_order(asset: Asset, cycle: Cycle, rules: TradingRules) -> bool:
+    """Whether the next buy is a base order, and no step of the ladder."""
+    if cycle.quantity == 0:
+        return True
+    return not can_be_sold(cycle, rules) and top_up_amount(asset, cycle) is not None
+
+
+def still_to_come(asset: Asset, cycle: Cycle | None) -> Decimal:
+    """Dollars that buys of a cycle may still cost at the most; of the next one, if none holds anything."""
+    budget = max(asset.base_order_amount, LEAST_BASE_BUDGET)
+    if cycle is None or cycle.bought_cost == 0:
+        return budget + asset.max_safety_orders * asset.safety_order_amount
+    base = ZERO if top_up_amount(asset, cycle) is None else budget - cycle.bought_cost
+    return base + max(asset.max_safety_orders - cycle.safety_orders, 0) * asset.safety_order_amount
+
+
+def worst_case(asset: Asset, cycle: Cycle | None = None) -> Decimal:
+    """Dollars that a cycle costs at the most: its whole ladder; or what it has cost, adopted coins and all,
+    and what may still come, if that is more."""
+    ladder = still_to_come(asset, None)
+    return ladder if cycle is None else max(ladder, still_to_come(asset, cycle) - cycle.net_profit)
+
+
 def safety_price(asset: Asset, cycle: Cycle) -> Decimal | None:
     """The ask at which the next safety order is bought; None if there is none to come."""
     if cycle.safety_orders >= asset.max_safety_orders or cycle.last_order_fill_price is None:
@@ -201,7 +236,8 @@ def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode:
     if cycle.status is not CycleStatus.WATCHING:
         return NOTHING
     may_buy = asset.is_enabled and mode is Mode.RUN and rules.tradable and cycle.exit_requested_at is None
-    buy = (safety_price(asset, cycle) if sellable else ANY_PRICE) if may_buy else None
+    base = may_buy and wants_base_order(asset, cycle, rules)
+    buy = ANY_PRICE if base else safety_price(asset, cycle) if may_buy else None
     return Levels(
         ask_at_most=buy, bid_at_least=sell, buys_from=cycle.next_buy_at, sells_from=cycle.next_sell_at
     )
@@ -220,9 +256,9 @@ def decide(
         return _sell(asset, cycle, quote, rules, reach.bid_at_least)
     if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):
         return None
-    if can_be_sold(cycle, rules):
-        return _safety_order(asset, cycle, quote, rules, reach.ask_at_most)
-    return _base_order(asset, cycle, quote, rules)
+    if wants_base_order(asset, cycle, rules):
+        return _base_order(asset, cycle, quote, rules)
+    return _safety_order(asset, cycle, quote, rules, reach.ask_at_most)
 
 
 def _end_cooldown(reach: Levels, quote: Quote, now: datetime) -> EndCooldown:
@@ -231,6 +267,13 @@ def _end_cooldown(reach: Levels, quote: Quote, now: datetime) -> EndCooldown:
     assert reach.ask_at_most is not None
     reason = f"ask {plain(quote.ask)} fell to the restart price {_rounded(reach.ask_at_most)}"
     return EndCooldown(early_at=reach.ask_at_most, reason=reason)
+
+
+def with_all_of(sell: Place, before: Cycle, after: Cycle, rules: TradingRules) -> Place:
+    """A sell of all that a cycle held, of all that it holds by now; one of several parts as it is."""
+    if sell.qty != round_down(before.quantity, rules.qty_increment):
+        return sell
+    return replace(sell, qty=round_down(after.quantity, rules.qty_increment))
 
 
 def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal) -> Place | CancelBuy:
@@ -273,12 +316,12 @@ def _safety_order(
 
 def _base_order(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules) -> Place | None:
     """Open a cycle; or top up a base order of which too little was filled to be sold again."""
-    if cycle.quantity == 0:
-        reason = f"nothing is held, ask {plain(quote.ask)}"
-        amount = asset.base_order_amount
-    else:
+    amount = asset.base_order_amount if cycle.quantity == 0 else top_up_amount(asset, cycle)
+    if amount is None:
+        return None
+    reason = f"nothing is held, ask {plain(quote.ask)}"
+    if cycle.quantity > 0:
         reason = f"the {plain(cycle.quantity)} held are too few to be sold"
-        amount = max(asset.base_order_amount - cycle.bought_cost, MIN_BUY_DOLLARS)
     return _buy(Purpose.BASE, 0, amount, quote, rules, None, reason)
 
 

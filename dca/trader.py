@@ -233,7 +233,9 @@ class Trader:
         if not order_rate.is_sane(tx, limits, current, cycle, orders, action, rules, now, troubles):
             return None
         if position is not None:
+            before = cycle
             control, cycle, orders = fee_evidence.believe(tx, control, cycle, orders, position, now)
+            action = strategy.with_all_of(action, before, cycle, rules)
             checked = self._against_position(tx, cycle, orders, action, rules, position)
             if checked is None:
                 return None

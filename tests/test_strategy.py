@@ -164,9 +164,22 @@ TABLE = [
     Row("not sold, whatever the profit", TOO_LITTLE, quote("500"), "buy base 0.039 at 500"),
     Row(
         "a top-up is at least what the exchange takes",
-        holding(bought="0.0099", fee="0", average="1500"),
+        holding(bought="0.0009", fee="0", average="1000"),
         quote("1000"),
         "buy base 0.0105 at 1000",
+        asset=asset(base_order_amount=D(11)),
+    ),
+    Row(
+        "what a fall made too small is not bought again, but a step of the ladder",
+        holding(bought="0.0099", fee="0", average="2000"),
+        quote("1000"),
+        "buy safety 1 0.03 at 1000",
+    ),
+    Row(
+        "and then it waits",
+        holding(bought="0.0099", fee="0", average="2000", safety_orders=3),
+        quote("10"),
+        NOTHING,
     ),
     Row("enough to be sold is enough", holding(bought="0.01", fee="0"), quote("101"), "sell 0.01"),
     # A refusal: the refused side waits, and only that one.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from dca import strategy
+from dca import strategy, valuation
 from dca.errors import AssetProblem, LostRace
 from dca.model import Asset, Cycle, Order, plain
 from dca.operator import asset_values, ladder, ladder_view, layout
@@ -49,7 +49,7 @@ def _add(given: argparse.Namespace, tools: Tools) -> int:
     built = market.ladder(asset, tools)
     layout.tell(tools.console, f"{symbol}: the buys of one cycle. {_about_sales(asset)}")
     ladder_view.show(tools.console, built, market)
-    ladder_view.show_worst_case(tools.console, asset, market, others)
+    _show_worst_case(tools, asset, market)
     found = ladder.warnings(built, market.quote, market.buying_power)
     if not market.answered:
         found.insert(0, f"whether the exchange has the pair {symbol} is not known")
@@ -105,14 +105,13 @@ def _set(given: argparse.Namespace, tools: Tools) -> int:
     fresh = [problem for problem in problems if problem.split()[0] in changes]
     if fresh:
         raise AssetProblem("; ".join(fresh))
-    _show_changes(tools, asset, changed, changes)
+    _show_changes(tools, asset, changed, changes, _live_cycle(tools, asset))
     _show_live_cycle(tools, asset, changed, market)
-    ladder_view.show_worst_case(
-        tools.console, changed, market, tools.store.transaction(lambda tx: tx.assets())
-    )
+    _show_worst_case(tools, changed, market)
     built = market.ladder(changed, tools)
     ladder_view.show_warnings(
-        tools.console, [*problems, *ladder.warnings(built, market.quote, market.buying_power)]
+        tools.console,
+        [*problems, *ladder.warnings(built, market.quote, market.buying_power, _live_cycle(tools, asset))],
     )
     effect = ", ".join(f"{name} {shown(getattr(asset, name))} -> {shown(changes[name])}" for name in changes)
     return _change(given, tools, asset, changes, f"Change {asset.asset_symbol}?", effect)
@@ -147,16 +146,30 @@ def _change(
     return 0
 
 
-def _show_changes(tools: Tools, asset: Asset, changed: Asset, changes: Mapping[str, object]) -> None:
+def _show_changes(
+    tools: Tools, asset: Asset, changed: Asset, changes: Mapping[str, object], cycle: Cycle | None
+) -> None:
     made = layout.table([asset.asset_symbol], ["old", "new"])
     for name in changes:
         made.add_row(name, shown(getattr(asset, name)), shown(getattr(changed, name)))
     made.add_row(
         "worst case $",
-        layout.dollars(ladder.worst_case(asset)),
-        layout.dollars(ladder.worst_case(changed)),
+        layout.dollars(strategy.worst_case(asset, cycle)),
+        layout.dollars(strategy.worst_case(changed, cycle)),
     )
     layout.show(tools.console, made)
+
+
+def _show_worst_case(tools: Tools, asset: Asset, market: Market) -> None:
+    """Of the asset as it will be, and of all that buy."""
+    assets, cycles = tools.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
+    live = {cycle.asset_id: cycle for cycle in cycles}
+    others = [each for each in assets if each.is_enabled and each.asset_symbol != asset.asset_symbol]
+    mine = next((each.id for each in assets if each.asset_symbol == asset.asset_symbol), None)
+    cycle = None if mine is None else live.get(mine)
+    ladder_view.show_worst_case(
+        tools.console, asset, cycle, market, [(each, live.get(each.id)) for each in others]
+    )
 
 
 def _live_cycle(tools: Tools, asset: Asset) -> Cycle | None:
@@ -198,13 +211,11 @@ def _enable(given: argparse.Namespace, tools: Tools) -> int:
     enabled = replace(asset, is_enabled=True)
     built = market.ladder(enabled, tools)
     layout.tell(tools.console, what_begins(enabled, _live_cycle(tools, asset)))
-    ladder_view.show_worst_case(
-        tools.console, enabled, market, tools.store.transaction(lambda tx: tx.assets())
-    )
+    _show_worst_case(tools, enabled, market)
     found = [f"it will not buy: {problem}" for problem in market.problems(enabled)]
     if asset.lock_reason is not None:
         found.append(f"it is locked, and enabling does not unlock it: {asset.lock_reason}")
-    found += ladder.warnings(built, market.quote, market.buying_power)
+    found += ladder.warnings(built, market.quote, market.buying_power, _live_cycle(tools, asset))
     ladder_view.show_warnings(tools.console, found)
     question = f"Enable {asset.asset_symbol}?"
     return _change(given, tools, asset, {"is_enabled": True}, question, "enabled")
@@ -271,7 +282,7 @@ def _assets(given: argparse.Namespace, tools: Tools) -> int:
 
 def _record(asset: Asset, cycle: Cycle | None) -> dict[str, Any]:
     live = None if cycle is None else layout.record(cycle)
-    return layout.record(asset, worst_case=ladder.worst_case(asset), live_cycle=live)
+    return layout.record(asset, worst_case=strategy.worst_case(asset, cycle), live_cycle=live)
 
 
 _ASSETS = (
@@ -300,13 +311,13 @@ def _show_assets(tools: Tools, assets: Sequence[Asset], live: Mapping[int, Cycle
             (plain(asset.take_profit_percent), plain(asset.buy_order_price_deviation_percent)),
             (str(asset.cooldown_period), "" if cycle is None else str(cycle.id)),
             (
-                layout.dollars(ladder.worst_case(asset)),
-                layout.NONE if cycle is None else layout.dollars(cycle.bought_cost - cycle.sold_proceeds),
+                layout.dollars(strategy.worst_case(asset, cycle)),
+                layout.NONE if cycle is None else layout.dollars(valuation.spent(cycle)),
             ),
             _cycle_in_short(asset, cycle),
         )
     made.show(tools.console)
-    total = sum(ladder.worst_case(asset) for asset in assets if asset.is_enabled)
+    total = sum(strategy.worst_case(each, live.get(each.id)) for each in assets if each.is_enabled)
     layout.tell(tools.console, f"Worst case of all enabled assets together: ${total:,.2f}")
     for asset in assets:
         if asset.lock_reason is not None:

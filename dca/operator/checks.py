@@ -15,7 +15,6 @@ from dca.operator import ladder, layout, server_version, staleness
 from dca.operator.overview import Books, Overview
 from dca.records import Server
 from dca.timing import MOST_SECONDS
-from dca.valuation import spent
 
 STREAM_SYMBOLS = 30
 """Older documents of Alpaca allow so many symbols on a free plan's stream; more are refused with error 405.
@@ -236,11 +235,9 @@ def of_stream_limit(symbols: int) -> Line:
 def of_spending(assets: Sequence[Asset], cycles: Mapping[int, Cycle], account: Account) -> Line:
     """The worst case of all enabled assets, less what their cycles have spent, against the buying power."""
     enabled = [asset for asset in assets if asset.is_enabled]
-    worst = sum((ladder.worst_case(asset) for asset in enabled), Decimal(0))
-    gone = sum(
-        (min(spent(cycles[asset.id]), ladder.worst_case(asset)) for asset in enabled if asset.id in cycles),
-        Decimal(0),
-    )
+    live = [(asset, cycles.get(asset.id)) for asset in enabled]
+    worst = sum((strategy.worst_case(*each) for each in live), Decimal(0))
+    gone = worst - sum((strategy.still_to_come(*each) for each in live), Decimal(0))
     power = account.non_marginable_buying_power
     fact = (
         f"{layout.dollars(worst)} at worst, {layout.dollars(gone)} of it spent; "

@@ -26,7 +26,7 @@ from dca.model import (
     plain,
     round_down,
 )
-from dca.strategy import Place
+from dca.strategy import Place, worst_case
 
 DEEP_DROP_PERCENT = Decimal(90)
 """A step that waits for a deeper fall than this is hardly meant."""
@@ -63,11 +63,6 @@ class Ladder:
     asset: Asset
     steps: tuple[Step, ...]
     missing: int
-
-
-def worst_case(asset: Asset) -> Decimal:
-    """Dollars that one cycle can cost at most."""
-    return asset.base_order_amount + asset.max_safety_orders * asset.safety_order_amount
 
 
 def nameless_rules(symbol: str) -> TradingRules:
@@ -182,17 +177,21 @@ def spread_percent(quote: Quote) -> Decimal:
     return (quote.ask - quote.bid) / quote.bid * HUNDRED
 
 
-def warnings(ladder: Ladder, quote: Quote | None, buying_power: Decimal | None) -> list[str]:
-    """What is allowed and hardly meant, in words. The quote must be a good one; None: not known."""
+def warnings(
+    ladder: Ladder, quote: Quote | None, buying_power: Decimal | None, cycle: Cycle | None = None
+) -> list[str]:
+    """What is allowed and hardly meant, in words. The quote must be a good one; None: not known. `cycle` is
+    the asset's live one, if there is one."""
     asset = ladder.asset
     found = [
         *_about_take_profit(asset, quote),
         *_about_depth(ladder),
     ]
-    worst = worst_case(asset)
-    if buying_power is not None and worst > buying_power:
+    worst, to_come = worst_case(asset, cycle), strategy.still_to_come(asset, cycle)
+    if buying_power is not None and to_come > buying_power:
+        left = "" if to_come == worst else f", of which ${to_come:,.2f} may still be bought,"
         found.append(
-            f"the worst case of ${worst:,.2f} is more than the account's buying power of "
+            f"the worst case of ${worst:,.2f}{left} is more than the account's buying power of "
             f"${buying_power:,.2f}: the last buys would be refused"
         )
     return found

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dca import strategy
 from dca.errors import ExchangeUnavailable
-from dca.model import HUNDRED, Asset, Quote, TradingRules
+from dca.model import HUNDRED, Asset, Cycle, Quote, TradingRules
 from dca.operator import ladder, layout
 from dca.operator.ladder import Ladder, Step
 from dca.operator.sheet import Pair, Sheet
@@ -122,23 +122,39 @@ def _some(steps: Sequence[Step]) -> list[Step | None]:
     return [*steps[: SHOWN_STEPS - 2], None, steps[-1]]
 
 
-def show_worst_case(console: Console, asset: Asset, market: Market, others: Sequence[Asset]) -> None:
-    """Dollars at most, alone and with all other assets that buy, against what the account can spend."""
-    worst = ladder.worst_case(asset)
-    safety = f"{asset.max_safety_orders} x {layout.dollars(asset.safety_order_amount)}"
+def show_worst_case(
+    console: Console,
+    asset: Asset,
+    cycle: Cycle | None,
+    market: Market,
+    others: Sequence[tuple[Asset, Cycle | None]],
+) -> None:
+    """Dollars at most, alone and with all `others` that buy; and what may still be bought, against what the
+    account can spend."""
+    worst = strategy.worst_case(asset, cycle)
+    to_come = strategy.still_to_come(asset, cycle)
     layout.tell(
         console,
-        f"Worst case of a cycle: ${layout.dollars(worst)} "
-        f"(base {layout.dollars(asset.base_order_amount)} + safety {safety})"
-        + _share(worst, market.buying_power),
+        f"Worst case of a cycle: ${layout.dollars(worst)} ({_parts(asset, cycle)})"
+        + _share(to_come, market.buying_power),
     )
-    buying = [each for each in others if each.is_enabled and each.id != asset.id]
-    if buying:
-        total = worst + sum(map(ladder.worst_case, buying))
-        names = f"{len(buying)} other enabled asset{'s' if len(buying) > 1 else ''}"
+    if others:
+        total = worst + sum(strategy.worst_case(*each) for each in others)
+        to_come += sum(strategy.still_to_come(*each) for each in others)
+        names = f"{len(others)} other enabled asset{'s' if len(others) > 1 else ''}"
         layout.tell(
-            console, f"Together with {names}: ${layout.dollars(total)}{_share(total, market.buying_power)}"
+            console, f"Together with {names}: ${layout.dollars(total)}{_share(to_come, market.buying_power)}"
         )
+
+
+def _parts(asset: Asset, cycle: Cycle | None) -> str:
+    """What a worst case is the sum of."""
+    if cycle is not None and cycle.bought_cost > 0:
+        spent, to_come = -cycle.net_profit, strategy.still_to_come(asset, cycle)
+        return f"spent {layout.dollars(spent)} + still to come {layout.dollars(to_come)}"
+    base = max(asset.base_order_amount, strategy.LEAST_BASE_BUDGET)
+    safety = f"{asset.max_safety_orders} x {layout.dollars(asset.safety_order_amount)}"
+    return f"base {layout.dollars(base)} + safety {safety}"
 
 
 def _share(amount: Decimal, buying_power: Decimal | None) -> str:

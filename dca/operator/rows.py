@@ -114,7 +114,7 @@ def _row(look: Overview, asset: Asset) -> Row:
         take_profit_price=target,
         take_profit_distance_percent=distance(bid, target),
         spent=ZERO if cycle is None else spent(cycle),
-        worst_case=ladder.worst_case(asset),
+        worst_case=strategy.worst_case(asset, cycle),
         cycle_id=None if cycle is None else cycle.id,
         cycle_began_at=None if cycle is None else books.began_at.get(cycle.id),
         cooldown_ends_at=None if cycle is None else strategy.cooldown_ends_at(asset, cycle),
@@ -149,7 +149,7 @@ def next_buy(asset: Asset, cycle: Cycle, rules: TradingRules) -> Decimal | None:
         return None
     if cycle.status is CycleStatus.COOLDOWN:
         return strategy.early_restart_price(asset)
-    if strategy.can_be_sold(cycle, rules):
+    if not strategy.wants_base_order(asset, cycle, rules):
         return strategy.safety_price(asset, cycle)
     return None if cycle.status in IN_FLIGHT else strategy.ANY_PRICE
 

@@ -19,8 +19,8 @@ ZERO = Decimal(0)
 STEP = Decimal("1e-9")
 NEAR = Decimal("1e-9")
 OLDEST_QUOTE_MS = 15_000
-TOP_UP = Decimal("10.50")
-"""The smallest buy there is: a base order of which too little was filled is topped up by at least that."""
+LEAST_BASE = Decimal(12)
+"""A base order of which too little was filled is topped up by the smallest buy there is, up to this."""
 RECENTLY_SECONDS = 40.0
 """An order that was claimed on a good quote may arrive late: it is sent within 5 s, and sat on the way."""
 LIVE = frozenset({OrderState.SENT, OrderState.ACKED, OrderState.CANCEL_REQUESTED})
@@ -250,11 +250,11 @@ def _limits(orders: list[Order]) -> list[tuple[str, str]]:
         open_qty = order.qty - order.filled_qty if order.state in LIVE else ZERO
         spent += order.filled_value + open_qty * (order.limit_price or ZERO)
         # What was bought before the operator lowered an amount was within reason when it was bought.
-        base = max(base, order.base_order_amount)
+        base = max(base, order.base_order_amount, LEAST_BASE)
         if order.purpose == "safety":
             amounts[order.level] = max(amounts.get(order.level, ZERO), order.safety_order_amount)
         allowed = base + sum(amounts.values(), ZERO)
-        if spent > allowed * Decimal("1.01") + TOP_UP:
+        if spent > allowed * Decimal("1.01"):
             wrong.append(("I11", f"{spent} dollars with {order.client_order_id}, allowed {allowed}"))
         if order.purpose == "safety" and order.filled_qty > 0:
             safeties += 1
