@@ -1,4 +1,4 @@
-"""Alpaca's two streams, kept open, translated and put into the inbox. The only asyncio here.
+"""Alpaca's two streams, kept open, translated and handed on. The only asyncio here.
 
 Protocol: alpaca.md 5 (orders) and 6 (quotes). Nothing is decided in this thread. A stream that is silent,
 half open, refused or talks nonsense is closed and opened again with a growing pause; what was missed
@@ -24,11 +24,10 @@ from websockets.exceptions import WebSocketException
 
 from dca import addresses, wire
 from dca.errors import ExchangeUnavailable
-from dca.inbox import Inbox
 from dca.logs import Troubles, fact
 from dca.model import Quote
 from dca.pauses import Pauses
-from dca.ports import Clock, Stream
+from dca.ports import Clock, Sink, Stream
 from dca.settings import ExchangeSettings
 from dca.tripwire import Tripwire, is_quiet
 
@@ -72,7 +71,7 @@ class Feed:
     def __init__(
         self,
         settings: ExchangeSettings,
-        inbox: Inbox,
+        sink: Sink,
         tripwires: Mapping[str, Tripwire],
         clock: Clock,
         troubles: Troubles,
@@ -83,7 +82,7 @@ class Feed:
         """`tripwires`: by pair, which quotes to pass on; all of a pair without one. `trust`: whose
         certificates are good; by default the REST library's, always."""
         self._settings = settings
-        self._inbox = inbox
+        self._sink = sink
         self._tripwires = tripwires
         self._newest: dict[str, dict[str, Any]] = {}
         self._asked_for: dict[str, tuple[dict[str, Any], Quote]] = {}
@@ -123,7 +122,7 @@ class Feed:
         if quote is None or tripwire is None or (now - quote.at).total_seconds() > AGAIN_SECONDS:
             return
         if not is_quiet(tripwire, float(quote.bid), float(quote.ask), now):
-            self._inbox.put_quote(quote)
+            self._sink.put_quote(quote)
 
     def newest(self, symbol: str) -> Quote | None:
         """A pair's newest quote; received, as far as that is known here, when it was first asked for."""
@@ -254,7 +253,7 @@ class Feed:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             self._troubles.begins("stream", "an order update that makes no sense", str(error)[:200], now)
             return
-        self._inbox.put(snapshot)
+        self._sink.put(snapshot)
 
     async def _hear_quotes(self) -> None:
         headers = {"Content-Type": "application/msgpack"}
@@ -287,7 +286,7 @@ class Feed:
     def _take_quote_frame(self, frame: str | bytes) -> None:
         """The busiest lines of the program: a quote that reaches nothing has to cost next to nothing."""
         now = self._clock.now()
-        tripwires, newest, waiting = self._tripwires, self._newest, self._inbox.quotes
+        tripwires, newest, waiting = self._tripwires, self._newest, self._sink.quotes
         for message in _messages(frame):
             try:
                 symbol = message["S"]
@@ -306,7 +305,7 @@ class Feed:
 
     def _forget_older(self, message: dict[str, Any], now: datetime) -> None:
         with suppress(ValueError):
-            self._inbox.forget_older(wire.stream_quote(message, now))
+            self._sink.forget_older(wire.stream_quote(message, now))
 
     def _take_message(self, message: dict[str, Any], now: datetime) -> None:
         if not isinstance(message, dict):
@@ -336,7 +335,7 @@ class Feed:
             self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
             return
         self.quotes.last_message_at = now
-        self._inbox.put_quote(quote)
+        self._sink.put_quote(quote)
         self._let_it_be_decided()
 
     def _let_it_be_decided(self) -> None:

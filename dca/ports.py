@@ -1,6 +1,6 @@
 """What the trader needs of a database, an exchange and a clock; store.py and broker.py are the real ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
@@ -138,3 +138,20 @@ class Feed(Protocol):
     def look_again(self, symbol: str) -> None: ...
     def newest(self, symbol: str) -> Quote | None: ...
     def newest_at(self) -> datetime | None: ...
+
+
+class Sink(Protocol):
+    """Where the streams put what they hear."""
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """Quotes that wait to be acted on, by pair."""
+
+    def put_quote(self, quote: Quote) -> None:
+        """A quote that may reach a level of its pair; the newest replaces one that waits."""
+
+    def forget_older(self, quote: Quote) -> None:
+        """A quote that reaches nothing: one of its pair that waits, and is older, counts no more."""
+
+    def put(self, snapshot: Snapshot) -> None:
+        """An order as the exchange described it."""

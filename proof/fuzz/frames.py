@@ -108,8 +108,8 @@ class _Stream:
     def _heard(self, state: str, frames: Sequence[Frame]) -> tuple[list[Any], list[str]]:
         """What came into the inbox, and what was told, when these frames were sent."""
         self.shown = junk.brief(list(frames))
-        feed, ears = self._feed, _Ears()
-        feed._inbox, feed._troubles, feed.frames = Inbox(), ears, frames
+        feed, inbox, ears = self._feed, Inbox(), _Ears()
+        feed._sink, feed._troubles, feed.frames = inbox, ears, frames
         feed._symbols = frozenset({SYMBOL})
         hear = feed._hear_orders if state == "orders" else feed._hear_quotes
         over = False
@@ -119,8 +119,8 @@ class _Stream:
             over = True
         promise(over, "the stream ended by itself")
         found = []
-        while (item := feed._inbox.take(0)) is not None:
-            feed._inbox.done(item)
+        while (item := inbox.take(0)) is not None:
+            inbox.done(item)
             found.append(item)
         return found, ears.told[:-1]
 

@@ -6,7 +6,7 @@ single statements are for the races on the real server (tests/test_races.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -27,12 +27,11 @@ from dca.model import (
 from dca.records import MissingPosition
 from proof.simulation.looks import Looks
 from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
+from proof.simulation.tables import Key, Tables
 
 R = TypeVar("R")
 Row = Asset | Cycle | Order
-Key = tuple[str, object]
 
-INSTALL_ID = "a1b2c3d4"
 _ABSENT = object()
 
 
@@ -40,31 +39,6 @@ _ABSENT = object()
 class Attempt:
     sent_at: datetime
     answer: str | None = None
-
-
-@dataclass(slots=True)
-class Tables:
-    """The rows by id."""
-
-    control: Control = field(
-        default_factory=lambda: Control(install_id=INSTALL_ID, account_id=None, epoch=0, mode=Mode.RUN)
-    )
-    assets: dict[int, Asset] = field(default_factory=dict)
-    cycles: dict[int, Cycle] = field(default_factory=dict)
-    orders: dict[int, Order] = field(default_factory=dict)
-    attempts: dict[tuple[int, int], tuple[datetime, str | None]] = field(default_factory=dict)
-    missing: dict[int, MissingPosition] = field(default_factory=dict)
-    by_client_id: dict[str, int] = field(default_factory=dict)
-    of_cycle: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    live_cycle: dict[int, int] = field(default_factory=dict)
-    live_order: dict[int, int] = field(default_factory=dict)
-    open_orders: dict[int, None] = field(default_factory=dict)
-    last_id: dict[str, int] = field(default_factory=dict)
-    """Counters are not rolled back, as InnoDB's are not."""
-
-    def next_id(self, table: str) -> int:
-        self.last_id[table] = self.last_id.get(table, 0) + 1
-        return self.last_id[table]
 
 
 class Transaction(Looks):

@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from dca.fuse import Placed
 from dca.model import Cycle, CycleStatus, Order, OrderState
 from dca.records import MissingPosition
-
-if TYPE_CHECKING:
-    from proof.simulation.database import Tables
+from proof.simulation.tables import Tables
 
 
 class Looks:
     """Statements that read and lock nothing."""
 
-    _tables: "Tables"
+    _tables: Tables
     _statement: Callable[[str], None]
 
     def given_up_orders(self, closed_after: datetime) -> list[Order]:

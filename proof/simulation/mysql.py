@@ -13,9 +13,9 @@ from dca.ports import Transaction as AnyTransaction
 from dca.settings import DatabaseSettings
 from dca.store import Store, Transaction
 from dca.store_rows import outward, value_from
-from proof.simulation.database import INSTALL_ID, Key, Tables
 from proof.simulation.hub import Process
 from proof.simulation.stores import DEADLOCK, DOWN, LOST, SLOW, SWALLOWED, Listener, lag
+from proof.simulation.tables import INSTALL_ID, Key, Tables
 from proof.simulation.weather import Weather
 
 R = TypeVar("R")

@@ -11,8 +11,8 @@ from decimal import Decimal
 from dca.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Side
 from paper_exchange.engine import Engine
 from paper_exchange.values import Order as EngineOrder
-from proof.simulation.database import INSTALL_ID, Key, Tables
 from proof.simulation.hub import Hub, Process
+from proof.simulation.tables import INSTALL_ID, Key, Tables
 
 PREFIX = f"dca-{INSTALL_ID}-"
 ZERO = Decimal(0)

@@ -12,7 +12,7 @@ from dca.model import CycleStatus, Mode
 from dca.operator import undecided
 from paper_exchange.engine import Engine
 from paper_exchange.values import STEP, ZERO, Refused, plain
-from proof.simulation.database import Tables
+from proof.simulation.tables import Tables
 
 _DECIMALS = frozenset(
     {

@@ -12,7 +12,7 @@ from demo.rows import Books, Row
 from demo.truth import Truth
 from paper_exchange.engine import Engine
 from paper_exchange.values import plain
-from proof.simulation.database import Tables
+from proof.simulation.tables import Tables
 
 ALWAYS = (
     ("I01", orders.i01_one_live_order),

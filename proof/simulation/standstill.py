@@ -6,13 +6,14 @@ Judged by the exchange's own prices and the committed rows: what main_app hears 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from dca.model import HUNDRED, Asset, Cycle, CycleStatus, Mode
-
-if TYPE_CHECKING:
-    from proof.simulation.scripts import MainApp
-    from proof.simulation.world import World
+from paper_exchange.engine import Engine
+from proof.simulation.hub import Hub
+from proof.simulation.oracle import Oracle
+from proof.simulation.scripts import MainApp
+from proof.simulation.tables import Tables
 
 LOOK_SECONDS = 5.0
 PATIENCE_SECONDS = 100.0
@@ -27,10 +28,22 @@ class _Due:
     since: float
 
 
+class World(Protocol):
+    """What is looked at."""
+
+    hub: Hub
+    engine: Engine
+    oracle: Oracle
+
+    def tables(self) -> Tables: ...
+
+    def living(self) -> list[MainApp]: ...
+
+
 class Standstill:
     """Looks every few seconds, as long as faults are on."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._due: dict[int, _Due] = {}
         self.seen = 0
@@ -86,6 +99,6 @@ class Standstill:
         return quote.bid > level * CLEARLY
 
 
-def _hears(main: "MainApp", seconds: float) -> bool:
+def _hears(main: MainApp, seconds: float) -> bool:
     """A stream that is silent is told of by itself."""
     return main.feed is not None and main.feed.hears_quotes() and main.process.stopped_until <= seconds

@@ -7,8 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 from dca.errors import DatabaseUnavailable
 from dca.ports import Transaction as AnyTransaction
-from proof.simulation.database import Key, Tables, Transaction
+from proof.simulation.database import Transaction
 from proof.simulation.hub import Process
+from proof.simulation.tables import Key, Tables
 from proof.simulation.weather import Weather
 
 R = TypeVar("R")

@@ -13,7 +13,6 @@ from dca import settings as settings_module
 from dca.model import LIVE_STATES, FeeSource
 from dca.settings import Settings
 from paper_exchange.engine import Engine
-from proof.simulation.database import Tables
 from proof.simulation.exchange import Exchange
 from proof.simulation.hub import BEGIN, Hub, Process
 from proof.simulation.log_book import LogBook
@@ -23,6 +22,7 @@ from proof.simulation.people import Person
 from proof.simulation.scripts import MainApp, run_caretaker
 from proof.simulation.standstill import LOOK_SECONDS, Standstill
 from proof.simulation.stores import MemoryDatabase
+from proof.simulation.tables import Tables
 from proof.simulation.weather import Weather
 
 PERIODS = {"order_manager": 15.0, "cooldown_manager": 15.0, "consistency_checker": 40.0}

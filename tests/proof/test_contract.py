@@ -14,10 +14,11 @@ from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
 from dca.records import MissingPosition
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from proof.simulation.database import Tables, Transaction
+from proof.simulation.database import Transaction
 from proof.simulation.lifecycles import BY_NAME, live
 from proof.simulation.mysql import MySqlDatabase
 from proof.simulation.plan import Step
+from proof.simulation.tables import Tables
 from proof.simulation.world import World, quiet_logging
 from tests.builders import NOW, order
 
