@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from dca import ledger
+from dca import ledger, start_checks
 from dca.delays import Delays
 from dca.desk import Desk, Watch
 from dca.errors import LostRace, Unavailable
@@ -40,7 +40,7 @@ class MainLoop:
     """Does each of its tasks when it is due; `tick` is called a few times a second.
 
     `before_each` is called before every task: each may have to wait for an answer. `stop` is called with
-    the reason when another start has taken over.
+    the reason when another start has taken over, or another exchange answers.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class MainLoop:
         self._quiet_period = quiet_period
         self._before_each = before_each
         self._stop = stop
+        self._was_opened = self._is_reopened = False
         self._asked_at: dict[int, datetime] = {}
         self._told: dict[str, Watch] = {}
         self._hearing = Hearing(broker, desk, feed, clock, troubles)
@@ -109,7 +110,9 @@ class MainLoop:
             self._troubles.ends("loop", name, self._clock.now())
 
     def ask_to_settle(self) -> None:
-        """The order stream was opened: what it missed is asked for before anything else is placed."""
+        """The order stream was opened: what it missed is asked for before anything else is placed. If not for
+        the first time, another exchange may be behind it: the start had looked at that moments before."""
+        self._is_reopened, self._was_opened = self._was_opened, True
         self._desk.settled = False
         self._settle_now = True
 
@@ -178,7 +181,11 @@ class MainLoop:
             fact("asset", "problem solved", symbol=symbol)
 
     def _settle(self) -> None:
-        """Ask for every order in flight: one list for all, and a look-up for each that is not on it."""
+        """Ask for every order in flight: one list for all, and a look-up for each that is not on it. An
+        exchange that was started anew knows none of them: what it says of them is not heard."""
+        if self._is_reopened and self._is_another_exchange():
+            return
+        self._is_reopened = False
         orders = self._desk.open_orders()
         in_flight = {order.id for order in orders}
         self._asked_at = {number: at for number, at in self._asked_at.items() if number in in_flight}
@@ -192,6 +199,14 @@ class MainLoop:
             for symbol in self._desk.symbols():
                 self._feed.look_again(symbol)
         self._desk.last_settle_at = self._clock.now()
+
+    def _is_another_exchange(self) -> bool:
+        """Whether another account answers than the one that was checked at the start."""
+        control = self._store.transaction(lambda tx: tx.control())
+        why = start_checks.other_account(control, self._broker.account(), "of this installation")
+        if why is not None:
+            self._stop(why)
+        return why is not None
 
     def _settle_one(self, order: Order, snapshot: Snapshot | None) -> None:
         unclear = snapshot is None or ledger.is_incomplete(snapshot)

@@ -120,10 +120,8 @@ CLOSED_AT_EXCHANGE = frozenset({"filled", "canceled", "expired", "rejected", "re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """A traded pair and the operator's settings for it: a row of dca_assets.
-
-    Amounts are dollars, `*_percent` and `safety_order_deviation` percent, `cooldown_period` seconds.
-    """
+    """A traded pair and the operator's settings for it: a row of dca_assets. Amounts are dollars, `*_percent`
+    and `safety_order_deviation` percent, `cooldown_period` seconds."""
 
     id: int
     asset_symbol: str
@@ -264,6 +262,7 @@ class Control:
 
     install_id: str
     account_id: str | None
+    account_made_at: datetime | None = None
     epoch: int
     mode: Mode
     mode_reason: str | None = None
@@ -315,6 +314,7 @@ class Account:
     account_blocked: bool
     trade_suspended_by_user: bool
     non_marginable_buying_power: Decimal
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What must be right before the first order; each failure is one line that says what to do."""
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from dca import timing
@@ -8,6 +9,9 @@ from dca.model import Account, Control, TradingRules
 from dca.ports import Broker, Clock, MainBroker, Store
 from dca.settings import ExchangeSettings, Venue
 from dca.timing import ClockReading
+
+SAME_MOMENT = timedelta(seconds=1)
+"""The same time in other decimals."""
 
 
 def begin(
@@ -25,7 +29,7 @@ def begin(
     check_clock(timing.read(broker, clock))
     control = store.transaction(lambda tx: tx.control())
     check_binding(control, account, database)
-    return store.transaction(lambda tx: tx.next_epoch(account.id))
+    return store.transaction(lambda tx: tx.next_epoch(account.id, account.made_at))
 
 
 def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
@@ -77,11 +81,28 @@ def check_binding(control: Control, account: Account, database: str) -> None:
     """Raises:
     StartRefused: the database belongs to another account (F49).
     """
+    why = other_account(control, account, database)
+    if why is not None:
+        raise StartRefused(why)
+
+
+def other_account(control: Control, account: Account, database: str) -> str | None:
+    """Why an account is not the one that the database has traded; None if it is. The exchange may be another
+    one behind the same id: a local one that was started anew, a paper account that was reset."""
     if control.account_id is not None and control.account_id != account.id:
-        raise StartRefused(
+        return (
             f"the database {database} has traded account {control.account_id}, and the keys are of account "
             f"{account.id}: use that account's keys, or an empty database for this one"
         )
+    then, now = control.account_made_at, account.made_at
+    if then is not None and now is not None and abs(then - now) > SAME_MOMENT:
+        return (
+            f"the database {database} has traded an account {account.id} that was made at "
+            f"{then:%Y-%m-%d %H:%M:%S} UTC, and the exchange has one of that id made at "
+            f"{now:%Y-%m-%d %H:%M:%S} UTC: it was started anew or reset, and knows none of its orders: use "
+            "an empty database for it"
+        )
+    return None
 
 
 def describe(venue: Venue, settings: ExchangeSettings, rules: dict[str, TradingRules]) -> dict[str, object]:

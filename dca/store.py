@@ -28,7 +28,7 @@ from dca.store_rows import COUNTING, OPEN, SELLABLE, asset_from, columns, contro
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
@@ -222,10 +222,12 @@ class Transaction(Journal, Editing, Reports, Looks):
             )
         )
 
-    def next_epoch(self, account_id: str) -> Control:
+    def next_epoch(self, account_id: str, made_at: datetime | None = None) -> Control:
         """Count a start of main_app, and bind the database to the account on the first one."""
         self._write(
-            "UPDATE dca_control SET epoch = epoch + 1, account_id = COALESCE(account_id, %s)", [account_id]
+            "UPDATE dca_control SET epoch = epoch + 1, account_id = COALESCE(account_id, %s),"
+            " account_made_at = COALESCE(account_made_at, %s)",
+            [account_id, made_at],
         )
         return self.control()
 

@@ -223,6 +223,7 @@ def account(raw: Json) -> Account:
         account_blocked=_flag(raw, "account_blocked"),
         trade_suspended_by_user=_flag(raw, "trade_suspended_by_user"),
         non_marginable_buying_power=number(raw.get("non_marginable_buying_power")),
+        made_at=_optional_moment(raw, "created_at"),
     )
 
 

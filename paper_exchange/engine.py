@@ -59,6 +59,7 @@ class Engine:
         fee_delay: timedelta = timedelta(seconds=5),
         pairs: int = 0,
         depth: Depth | None = None,
+        account_id: str | None = None,
     ) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a market, not a secret
         self._partial_percent = partial_percent
@@ -68,7 +69,7 @@ class Engine:
         self.now = now
         self.started_at = now
         self.start_cash = cash
-        self.account = Account(id=self._uuid(), cash=cash)
+        self.account = Account(id=self._uuid() if account_id is None else account_id, cash=cash)
         self.pairs = all_pairs(pairs)
         self.quotes: dict[str, Quote] = {}
         self.orders: dict[str, Order] = {}

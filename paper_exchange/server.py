@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ def depth_of(name: str, seed: int) -> Depth | None:
     return Depth(SeededShape(seed) if name == "seeded" else RecordedShape(Path(name)))
 
 
+def account_of(key_id: str) -> str:
+    """The account that a key opens: other keys, another account."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, key_id))
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -87,6 +93,7 @@ class Server:
             fee_delay=timedelta(seconds=options.fee_delay_seconds),
             pairs=options.pairs,
             depth=depth_of(options.depth, options.seed),
+            account_id=account_of(self.keys[0]),
         )
         volatility = options.volatility_percent if options.market == "walk" else 0.0
         self.introduction: list[str] = []

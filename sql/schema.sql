@@ -479,3 +479,13 @@ ALTER TABLE dca_control
     ADD CONSTRAINT fee_rate_of_new_orders_is_possible CHECK (fee_rate >= 0 AND fee_rate <= 0.01);
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (11, '0011_fee_rates', UTC_TIMESTAMP(6));
+
+-- ---- 0012_account_made_at.sql ----
+
+-- Which exchange an account is of: the same id made at another time is another account, at an exchange that was
+-- started anew.
+
+ALTER TABLE dca_control
+    ADD COLUMN account_made_at DATETIME(6) NULL COMMENT 'UTC; when the exchange made the account, as it said at the first start';
+
+INSERT INTO schema_migrations (version, name, applied_at) VALUES (12, '0012_account_made_at', UTC_TIMESTAMP(6));

@@ -63,6 +63,7 @@ class FakeExchange:
     held: dict[str, Decimal] = field(default_factory=dict)
     tied_up: Decimal = Decimal(0)
     fee: Decimal = FEE
+    account_made_at: datetime | None = None
     largest: Decimal | None = None
     """Dollars that one order may be worth."""
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
@@ -195,6 +196,7 @@ class FakeExchange:
             account_blocked=False,
             trade_suspended_by_user=False,
             non_marginable_buying_power=Decimal(1000),
+            made_at=self.account_made_at,
         )
 
     def trading_rules(self) -> dict[str, TradingRules]:

@@ -197,6 +197,13 @@ def test_wrong_keys_are_refused(exchange: ExchangeProcess) -> None:
     assert refused.value.status in {401, 403}
 
 
+def test_an_account_says_when_it_was_made(broker: Broker) -> None:
+    made_at = broker.account().made_at
+    assert made_at is not None
+    assert abs((datetime.now(UTC) - made_at).total_seconds()) < 300
+    assert broker.account().made_at == made_at, "the same each time"
+
+
 def test_rules_and_clock(broker: Broker) -> None:
     rules = broker.trading_rules()
     assert {f"{coin}/USD" for coin in ("BTC", "ETH", "SOL", "DOGE", "LINK", "SHIB", "PEPE")} <= rules.keys()

@@ -306,4 +306,27 @@ FAULTS = (
         costs="IPv6 that leads nowhere: no stream opens, nothing is sold",
         tests=("tests/test_addresses.py::test_the_next_address_is_tried_beside_one_that_is_silent",),
     ),
+    Fault(
+        name="an-exchange-that-was-started-anew-is-the-same",
+        number="F49",
+        file="dca/start_checks.py",
+        old="    if then is not None and now is not None and abs(then - now) > SAME_MOMENT:\n",
+        new="    if False:\n",
+        costs="it knows none of our orders, and every asset is locked",
+        tests=(
+            "tests/proof/test_bitten_outside.py::"
+            "test_F49_another_exchange_behind_the_same_account_is_another_account",
+        ),
+    ),
+    Fault(
+        name="what-another-exchange-says-is-heard",
+        number="F49",
+        file="dca/main_loop.py",
+        old="        if self._is_reopened and self._is_another_exchange():\n            return\n",
+        new="",
+        costs="main_app trades on at an exchange that knows none of its orders",
+        tests=(
+            "tests/proof/test_faults_running.py::test_F49_an_exchange_that_was_started_anew_is_not_heard",
+        ),
+    ),
 )

@@ -238,11 +238,16 @@ class Transaction(Looks):
         self.edit_asset(asset_id, {"lock_reason": None, "lock_kind": None, "locked_at": None})
         return True
 
-    def next_epoch(self, account_id: str) -> Control:
+    def next_epoch(self, account_id: str, made_at: datetime | None = None) -> Control:
         self._statement("next_epoch")
         control = self._tables.control
         bound = control.account_id or account_id
-        self._tables.control = replace(control, epoch=control.epoch + 1, account_id=bound)
+        self._tables.control = replace(
+            control,
+            epoch=control.epoch + 1,
+            account_id=bound,
+            account_made_at=control.account_made_at or made_at,
+        )
         return self._tables.control
 
     def set_mode(self, mode: Mode, reason: str) -> None:

@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 
 from paper_exchange.engine import Engine
 from paper_exchange.market import Walk
+from paper_exchange.server import Options, Server, account_of
 from paper_exchange.values import Quote, Refused, coin_fee, dollar_fee
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_other_keys_open_another_account() -> None:
+    """An exchange that is started anew has new keys, and is not taken for the one before."""
+    first, second = Server(Options(market="still")), Server(Options(market="still"))
+    assert first.engine.account.id == account_of(first.keys[0]) != second.engine.account.id
+    assert Engine(seed=1, now=START).account.id == Engine(seed=1, now=START).account.id
 
 
 class Market:

@@ -25,7 +25,7 @@ from dca.model import Account, Control, Mode, Unknown
 from dca.store import Store
 from dca.store_rows import outward
 from dca.timing import ClockReading
-from tests.builders import SYMBOL, order, snapshot
+from tests.builders import NOW, SYMBOL, order, snapshot
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT
 from tests.taking import taken
@@ -266,6 +266,18 @@ def test_F49_a_database_belongs_to_one_account() -> None:
         start_checks.check_binding(replace(control, account_id=good), ACCOUNT, "dca")
     with pytest.raises(StartRefused, match="has traded account"):
         start_checks.check_binding(replace(control, account_id="other"), ACCOUNT, "dca")
+
+
+def test_F49_another_exchange_behind_the_same_account_is_another_account() -> None:
+    """A local one that was started anew, a paper account that was reset."""
+    control = Control(install_id="abcd1234", account_id="mine", account_made_at=NOW, epoch=1, mode=Mode.RUN)
+    rounded = NOW + timedelta(milliseconds=400)
+    for same in (None, NOW, rounded):
+        start_checks.check_binding(control, replace(ACCOUNT, made_at=same), "dca")
+    later = replace(ACCOUNT, made_at=NOW + timedelta(seconds=2))
+    start_checks.check_binding(replace(control, account_made_at=None), later, "dca")
+    with pytest.raises(StartRefused, match=r"made at .*: use an empty database for it"):
+        start_checks.check_binding(control, later, "dca")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(6, "ahead of"), (-6, "behind"), (-3600, "behind")])

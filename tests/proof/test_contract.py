@@ -162,6 +162,12 @@ def test_the_rate_of_fees_is_assumed_until_it_is_known(run: Run) -> None:
     assert run(lambda tx: tx.orders(1))[0].fee_rate == written.fee_rate == Decimal("0.0018")
 
 
+def test_the_first_start_says_which_account_it_is(run: Run) -> None:
+    assert run(lambda tx: tx.next_epoch("first", NOW)).account_made_at == NOW
+    again = run(lambda tx: tx.next_epoch("first", NOW + timedelta(days=1)))
+    assert (again.epoch, again.account_id, again.account_made_at) == (2, "first", NOW)
+
+
 def test_live_closed_and_ghost_orders(run: Run) -> None:
     first = run(lambda tx: tx.insert_order(sent()))
     run(lambda tx: tx.update_order(replace(first, state=OrderState.VOID, closed_at=NOW)))

@@ -185,6 +185,40 @@ def test_F75_an_order_that_the_list_leaves_out_is_asked_for_by_its_id(rig: Rig) 
     assert ledger.merge(asked.order, ours, rig.clock.now()).is_live
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_F49_an_exchange_that_was_started_anew_is_not_heard(rig: Rig, same: bool) -> None:
+    """It answers under the same id, and knows no order of ours: main_app ends, and the next start says
+    why."""
+    made_at = rig.clock.now()
+    rig.store.transaction(lambda tx: tx.next_epoch("account", made_at))
+    rig.store.run_script("UPDATE dca_control SET epoch = 1;\n")
+    rig.quote("100")
+    rig.exchange.account_made_at = made_at if same else made_at + timedelta(hours=1)
+    rig.exchange.orders.clear()
+    inbox, troubles, stops = Inbox(), Troubles(), list[str]()
+    loop = MainLoop(
+        store=rig.store,
+        broker=cast(Any, rig.exchange),
+        desk=rig.desk,
+        inbox=inbox,
+        feed=Feed(NO_EXCHANGE, inbox, {}, rig.clock, troubles, lambda: None),
+        clock=rig.clock,
+        troubles=troubles,
+        quiet_period=timedelta(seconds=QUIET_SECONDS),
+        before_each=lambda: None,
+        stop=stops.append,
+    )
+    loop.ask_to_settle()  # as at the start
+    loop.ask_to_settle()
+    loop.tick()
+    if same:
+        assert stops == []
+        assert isinstance(taken(inbox), Settle)
+    else:
+        assert len(stops) == 1 and "was started anew or reset" in stops[0]
+        assert inbox.take(0) is None and not rig.desk.settled
+
+
 def test_F40_an_answer_about_one_pair_does_not_wake_another_that_rests(rig: Rig) -> None:
     rests = Rests(rig.clock)
     rests.failed(SYMBOL)
