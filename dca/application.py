@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
-from dca import connection_budget, pace, start_checks
+from dca import connection_budget, ownership, pace, start_checks
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.desk import Desk
@@ -72,6 +72,7 @@ class Application:
         self._heart = Heartbeat(self._settings.state_dir / "main_app.heartbeat.json", self._clock)
         self._failures = Failures(self._settings.state_dir / "main_app.failures.json")
         self._neighbors = Neighbors(self._settings, self._store, self._troubles, self._clock)
+        self._owner = ownership.ours(self._settings.state_dir)
         self._origin = Origin(self._settings)
         self._good_at = self._clock.monotonic() + GOOD_SECONDS
         self._beat_at = 0.0
@@ -95,6 +96,7 @@ class Application:
             while not self._context.stopping.wait(TICK_SECONDS):
                 self._loop.tick()
                 self._loop.regularly("caretakers", CARETAKERS_SECONDS, self._neighbors.look)
+                self._loop.regularly("owner", ownership.RENEW_SECONDS, self._give_sign_of_life)
                 self._loop.regularly("settings", SETTINGS_SECONDS, self._look_at_settings)
                 self._forget_failures()
                 self._beat_when_due()
@@ -164,7 +166,7 @@ class Application:
     def _check(self) -> Control:
         self._store.check_schema()
         exchange, database = self._settings.exchange, self._settings.database.name
-        return start_checks.begin(self._store, self._broker, self._clock, exchange, database)
+        return start_checks.begin(self._store, self._broker, self._clock, exchange, database, self._owner)
 
     def _first_look(self) -> bool:
         for symbol, deaths in self._failures.counts().items():
@@ -236,6 +238,9 @@ class Application:
         self._troubles.ends("start", ".env makes no sense", self._clock.now())
         if is_other:
             self._context.begin_anew("the settings are others than those of the start")
+
+    def _give_sign_of_life(self) -> None:
+        self._store.transaction(lambda tx: tx.owner_lives(self._owner, self._clock.now()))
 
     def _note_end(self) -> None:
         if self._context.asked_to_stop is not None and not self._context.failed:

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from dca import start_checks, waiting, watching
+from dca import ownership, start_checks, waiting, watching
 from dca.errors import DatabaseUnavailable, ExchangeUnavailable, StartRefused
 from dca.health import BY_WATCHDOG
 from dca.job import Job
@@ -185,6 +185,10 @@ class Guard:
         )
 
         def work(tx: Transaction) -> bool:
+            settings, now = self._job.settings, self._job.clock.now()
+            us = ownership.ours(settings.state_dir)
+            if ownership.refusal(tx.owner(), us, now, settings.database.name) is not None:
+                return False  # another installation trades there, and well
             if tx.control().mode is not Mode.RUN:
                 return False
             tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app is left down, {why}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from dca import maintenance, runtime
+from dca import maintenance, ownership, runtime
 from dca.clock import SystemClock
 from dca.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable
 from dca.logs import fact, warn
@@ -17,6 +17,7 @@ from dca.ports import Broker, Clock, Store
 from dca.records import Result
 from dca.settings import Settings
 from dca.store import Store as MySqlStore
+from dca.store import Transaction
 
 TIME_LIMIT_SECONDS = 55.0
 
@@ -122,10 +123,13 @@ def _run(
             fact("run", f"standing down until {pause.until:%Y-%m-%d %H:%M:%S} UTC", why=pause.why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # it may be what the maintenance is about
-                    _end(store, job, _begin(store, job, started_at), Result.STOOD_DOWN)
+                    _note(store, job, started_at, Result.STOOD_DOWN)
             return
         if needs_database:
             store.check_schema()
+            if (refusal := _refusal(store, job)) is not None:
+                fact("run", "standing down", level=logging.WARNING, why=refusal)
+                return
         run_id = _begin(store, job, started_at) if needs_database and not dry_run else None
         result = Result.FAILED
         try:
@@ -142,11 +146,31 @@ def _run(
             fact("run", text, level=level, why=why)
             if not dry_run:
                 with suppress(DatabaseUnavailable):  # what ended the run is told already
-                    _end(store, job, _begin(store, job, started_at) if run_id is None else run_id, result)
+                    if run_id is None:
+                        _note(store, job, started_at, result)
+                    else:
+                        _end(store, job, run_id, result)
+
+
+def _refusal(store: MySqlStore, job: Job) -> str | None:
+    """Why the database is not ours to look after; None if it is."""
+    us, name = ownership.ours(job.settings.state_dir), job.settings.database.name
+    owner = store.transaction(lambda tx: tx.owner())
+    return ownership.refusal(owner, us, job.clock.now(), name)
+
+
+def _note(store: MySqlStore, job: Job, started_at: datetime, result: Result) -> None:
+    """A run's row, written after it, where it is of the database's own installation."""
+    if _refusal(store, job) is None:
+        _end(store, job, _begin(store, job, started_at), result)
 
 
 def _begin(store: MySqlStore, job: Job, at: datetime) -> int:
-    return store.transaction(lambda tx: tx.begin_run(job.context.name, at))
+    def work(tx: Transaction) -> int:
+        tx.owner_lives(ownership.ours(job.settings.state_dir), job.clock.now())
+        return tx.begin_run(job.context.name, at)
+
+    return store.transaction(work)
 
 
 def _end(store: MySqlStore, job: Job, run_id: int, result: Result) -> None:

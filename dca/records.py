@@ -48,6 +48,14 @@ class MissingPosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The installation whose main_app started last on a database, and its last sign of life."""
+
+    name: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something that is wrong now, whoever looks. `name` says what and whose, and stays the same for as
     long as it lasts; `evidence` has the numbers, what the bot did by itself, and what to run. `brief` is for

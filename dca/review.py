@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from dca import digest, health, heartbeat, incidents, maintenance, notebook, postman
+from dca import digest, health, heartbeat, incidents, maintenance, notebook, ownership, postman, start_checks
 from dca.digest import Day
 from dca.errors import DatabaseUnavailable, LostRace, StartRefused
 from dca.health import Books, Disk, Look
@@ -101,6 +101,7 @@ class _Review:
         self._post = postman.Postman(settings, clock, seconds, trust)
         self._scrub = _scrubber(settings)
         self._path = settings.state_dir / "alerts.json"
+        self._us = ownership.ours(settings.state_dir)
         self._now = clock.now()
 
     def run(self) -> None:
@@ -110,6 +111,9 @@ class _Review:
                 outcome = store.transaction(lambda tx: self._note(tx, before))
             except DatabaseUnavailable as error:
                 self._without_database(before, str(error), _refusal(store))
+                return
+            except StartRefused as error:  # its incidents are another installation's
+                self._without_database(before, "", str(error))
                 return
             except LostRace as error:
                 warn("review", "another installation reviews this database too", why=str(error))
@@ -126,6 +130,7 @@ class _Review:
     # ---- with the database -------------------------------------------------------------------------------
 
     def _note(self, tx: Transaction, before: Notebook) -> Outcome:
+        start_checks.check_owner(tx, self._us, self._now, self._settings.database.name)
         if before.is_ahead:
             _take_over(tx, before)
         look = self._look(read_books(tx, self._now, is_mail=self._settings.email is not None), None)

@@ -1,12 +1,12 @@
 """What must be right before the first order; each failure is one line that says what to do."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from dca import timing
+from dca import ownership, timing
 from dca.errors import KeysRefused, RequestRefused, StartRefused
 from dca.model import Account, Control, TradingRules
-from dca.ports import Broker, Clock, MainBroker, Store
+from dca.ports import Broker, Clock, MainBroker, Store, Transaction
 from dca.settings import ExchangeSettings, Venue
 from dca.timing import ClockReading
 
@@ -15,7 +15,7 @@ SAME_MOMENT = timedelta(seconds=1)
 
 
 def begin(
-    store: Store, broker: MainBroker, clock: Clock, exchange: ExchangeSettings, database: str
+    store: Store, broker: MainBroker, clock: Clock, exchange: ExchangeSettings, database: str, us: str
 ) -> Control:
     """Check what has to be right before the first order, and count this start: older ones may no longer
     trade.
@@ -27,9 +27,15 @@ def begin(
     account = read_account(broker, exchange)
     check_account(account)
     check_clock(timing.read(broker, clock))
-    control = store.transaction(lambda tx: tx.control())
-    check_binding(control, account, database)
-    return store.transaction(lambda tx: tx.next_epoch(account.id, account.made_at))
+
+    def take(tx: Transaction) -> Control:
+        control = tx.control()
+        check_binding(control, account, database)
+        check_owner(tx, us, clock.now(), database)
+        tx.set_owner(us, clock.now())
+        return tx.next_epoch(account.id, account.made_at)
+
+    return store.transaction(take)
 
 
 def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
@@ -103,6 +109,15 @@ def other_account(control: Control, account: Account, database: str) -> str | No
             "an empty database for it"
         )
     return None
+
+
+def check_owner(tx: Transaction, us: str, now: datetime, database: str) -> None:
+    """Raises:
+    StartRefused: another installation trades on the database (F08).
+    """
+    refusal = ownership.refusal(tx.owner(), us, now, database)
+    if refusal is not None:
+        raise StartRefused(refusal)
 
 
 def describe(venue: Venue, settings: ExchangeSettings, rules: dict[str, TradingRules]) -> dict[str, object]:

@@ -19,7 +19,7 @@ from dca.errors import BrokenRule, DatabaseUnavailable, LostRace, OtherSchema, O
 from dca.ledger import unknown_word
 from dca.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.settings import DatabaseSettings
-from dca.store_connections import Connections, is_lost, opened
+from dca.store_connections import Connections, is_lost, opened, remedy
 from dca.store_editing import Editing
 from dca.store_journal import Journal
 from dca.store_looks import Looks
@@ -28,7 +28,7 @@ from dca.store_rows import COUNTING, OPEN, SELLABLE, asset_from, columns, contro
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5
@@ -40,13 +40,6 @@ _RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317
 _DONE_BEFORE = frozenset({1050, 1060, 1061, 1091, 1826, 3821, 3822})
 # 1020: MariaDB 11.6+ (innodb_snapshot_isolation). CHECK failed: MariaDB 4025, MySQL 3819.
 _CHECK_FAILED = {4025, 3819}
-_REMEDIES = {
-    1044: ": check DB_NAME in .env, and what its user may do there",
-    1045: ": check DB_USER and DB_PASSWORD in .env",
-    1049: ": check DB_NAME in .env (./bot install makes it)",
-    1054: ": ./bot doctor says which columns are gone",
-    1146: ": ./bot doctor says what is gone",
-}
 _NO_CONTROL = (
     "the row of dca_control is gone: put it back from a backup, or INSERT INTO dca_control (id, install_id)"
     " VALUES (1, '...') with the eight letters that follow dca- in the newest client_order_id of dca_orders"
@@ -306,12 +299,13 @@ class Store:
             raise BrokenRule(error.msg) from error
         if code in _RERUN or is_lost(error):
             if last:
-                raise DatabaseUnavailable(f"database: {error.msg}") from error
+                words = f"database: {error.msg}{remedy(error, self._settings)}"
+                raise DatabaseUnavailable(words) from error
             return
         if isinstance(error, mysql.connector.IntegrityError | mysql.connector.DataError):
             raise OurBug(f"database: {error}") from error
         # No right, no table, read only, disk full: nothing is known and nothing was changed (F76, F83).
-        raise DatabaseUnavailable(f"database: {error.msg}{_REMEDIES.get(code, '')}") from error
+        raise DatabaseUnavailable(f"database: {error.msg}{remedy(error, self._settings)}") from error
 
     def close(self) -> None:
         """Drop the connection, if none is in use; the next transaction opens another."""
@@ -336,7 +330,8 @@ class Store:
                     if _has_code(statement):
                         _execute(cursor, statement, _DONE_BEFORE if again else frozenset())
         except mysql.connector.Error as error:
-            raise DatabaseUnavailable(f"database {self._settings.name}: {error.msg}") from error
+            words = f"database {self._settings.name}: {error.msg}{remedy(error, self._settings)}"
+            raise DatabaseUnavailable(words) from error
 
     def schema_version(self) -> int:
         """The newest migration that was applied; 0 for a database without a record of any."""

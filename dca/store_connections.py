@@ -12,6 +12,7 @@ from mysql.connector import errorcode
 
 from dca import addresses
 from dca.errors import DatabaseUnavailable
+from dca.hosts import is_loopback
 from dca.settings import DatabaseSettings
 
 _SECONDS, _SECONDS_IF_OTHERS = 5, 2
@@ -26,6 +27,14 @@ _FEWER_SECONDS = 60.0
 """How long a process makes do with fewer connections after the server has refused one more."""
 _RESTED_SECONDS = 50.0
 """The server ends a connection that rested for 60 s: one that rested nearly as long is made anew."""
+_NOBODY_THERE = {errorcode.CR_CONNECTION_ERROR, errorcode.CR_CONN_HOST_ERROR}
+_REMEDIES = {
+    1044: ": check DB_NAME in .env, and what its user may do there",
+    1045: ": check DB_USER and DB_PASSWORD in .env",
+    1049: ": check DB_NAME in .env (./bot install makes it)",
+    1054: ": ./bot doctor says which columns are gone",
+    1146: ": ./bot doctor says what is gone",
+}
 SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 10,"
@@ -39,6 +48,15 @@ SESSION = (
 def is_lost(error: mysql.connector.Error) -> bool:
     """Whether the server is out of reach, or ended the connection."""
     return error.errno in _LOST or isinstance(error, mysql.connector.InterfaceError)
+
+
+def remedy(error: mysql.connector.Error, settings: DatabaseSettings) -> str:
+    """What to do about an error, to be put behind its words; "" where that is not known."""
+    if error.errno in _NOBODY_THERE:
+        if settings.socket or is_loopback(settings.host):
+            return ": is the server running? It is started with  sudo systemctl start mariadb  (or mysql)"
+        return ": does the server run there, and listen to the network? See DB_HOST and DB_PORT in .env"
+    return _REMEDIES.get(error.errno, "")
 
 
 def opened(settings: DatabaseSettings, read_timeout: int = 10) -> Any:

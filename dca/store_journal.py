@@ -3,7 +3,7 @@ mails, actions."""
 
 from datetime import UTC, datetime
 
-from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, MissingPosition, Result
+from dca.records import Action, Finding, Incident, JobHealth, JobRun, Mail, MissingPosition, Owner, Result
 from dca.store_rows import columns, incident_from, value_from
 from dca.store_statements import Statements
 
@@ -16,6 +16,22 @@ _MISSING = ", ".join(columns(MissingPosition))
 
 class Journal(Statements):
     """Statements about job_runs, missing_positions, incidents, mails and operator_actions."""
+
+    def owner(self) -> Owner | None:
+        """Whose main_app started last here; None: nobody's yet."""
+        rows = self._rows(
+            "SELECT owner AS name, owner_seen_at AS seen_at FROM dca_control"
+            " WHERE owner IS NOT NULL AND owner_seen_at IS NOT NULL"
+        )
+        return value_from(Owner, rows[0]) if rows else None
+
+    def set_owner(self, name: str, now: datetime) -> None:
+        """Note whose main_app trades here from now on."""
+        self._write("UPDATE dca_control SET owner = %s, owner_seen_at = %s", [name, now])
+
+    def owner_lives(self, name: str, now: datetime) -> None:
+        """Note a sign of life; of anybody but the owner it counts for nothing."""
+        self._write("UPDATE dca_control SET owner_seen_at = %s WHERE owner = %s", [now, name])
 
     def begin_run(self, job: str, now: datetime) -> int:
         """Note that a caretaker has started; returns the run's id."""

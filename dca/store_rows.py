@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
 from dca.model import Asset, Control, Cycle, Mode, Order, Word
-from dca.records import Action, Incident, IncidentKind, JobRun, Mail, MissingPosition, Server
+from dca.records import Action, Incident, IncidentKind, JobRun, Mail, MissingPosition, Owner, Server
 
 if TYPE_CHECKING:
     from dca.reporting import CycleReport, FillReport, OrderReport, ProfitReport
@@ -54,6 +54,7 @@ T = TypeVar(
     Control,
     JobRun,
     MissingPosition,
+    Owner,
     Incident,
     Mail,
     Action,

@@ -489,3 +489,13 @@ ALTER TABLE dca_control
     ADD COLUMN account_made_at DATETIME(6) NULL COMMENT 'UTC; when the exchange made the account, as it said at the first start';
 
 INSERT INTO schema_migrations (version, name, applied_at) VALUES (12, '0012_account_made_at', UTC_TIMESTAMP(6));
+
+-- ---- 0013_owner.sql ----
+
+-- Whose database it is: a second installation on it says so, and stands down.
+
+ALTER TABLE dca_control
+    ADD COLUMN owner VARCHAR(300) NULL COMMENT 'machine, folder and mark of the installation whose main_app started last',
+    ADD COLUMN owner_seen_at DATETIME(6) NULL COMMENT 'UTC; its last sign of life: three minutes later the database is free';
+
+INSERT INTO schema_migrations (version, name, applied_at) VALUES (13, '0013_owner', UTC_TIMESTAMP(6));

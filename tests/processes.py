@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import requests
 
 from dca.settings import DatabaseSettings, ExchangeSettings, Venue
+from dca.supervisor import is_locked
 
 ROOT = Path(__file__).resolve().parent.parent
 R = TypeVar("R")
@@ -177,6 +178,13 @@ class BotProcess:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    def kill_holder(self) -> None:
+        """End the main_app that holds the lock, whoever started it."""
+        lock = self.folder / "state" / "main_app.lock"
+        if lock.exists() and is_locked(lock):
+            os.kill(int(lock.read_text()), signal.SIGKILL)
+            eventually(lambda: not is_locked(lock))
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -1,6 +1,5 @@
 """A start that is refused: what can heal is waited for, by a main_app that beats, and told in one mail."""
 
-import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dca.model import Mode
 from dca.operator import migrate
 from dca.settings import DatabaseSettings
 from dca.store import Store
-from dca.supervisor import is_locked, read_memory
+from dca.supervisor import read_memory
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 
@@ -49,10 +48,7 @@ class Installation:
         return [line.split('why="')[1].split(":")[0] for line in log if "incident - - begins" in line]
 
     def close(self) -> None:
-        lock = self.bot.folder / "state" / "main_app.lock"
-        if lock.exists() and is_locked(lock):
-            os.kill(self.pid(), signal.SIGKILL)
-            eventually(lambda: not is_locked(lock))
+        self.bot.kill_holder()
 
 
 @pytest.fixture

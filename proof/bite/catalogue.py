@@ -13,6 +13,7 @@ from proof.bite import (
     faults_operation,
     faults_placing,
     faults_settling,
+    faults_starting,
     faults_strategy,
     faults_survivors,
 )
@@ -28,6 +29,7 @@ FAULTS: tuple[Fault, ...] = (
     *faults_database.FAULTS,
     *faults_care.FAULTS,
     *faults_operation.FAULTS,
+    *faults_starting.FAULTS,
     *faults_survivors.FAULTS,
 )
 

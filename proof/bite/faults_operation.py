@@ -5,7 +5,6 @@ from proof.bite.fault import Fault
 RUNTIME = "dca/runtime.py"
 SUPERVISOR = "dca/supervisor.py"
 WATCHING = "dca/watching.py"
-APPLICATION = "dca/application.py"
 SETTINGS = "dca/settings.py"
 ALERTS = "dca/alerts.py"
 OF_SETTINGS = ("tests/test_settings.py",)
@@ -127,42 +126,6 @@ FAULTS = (
         new="            if True:\n",
         costs="orders that never arrive begin the two minutes anew each time, and nobody hears of it",
         tests=("tests/test_delays.py::test_an_order_that_perhaps_never_arrived_does_not_end_it",),
-    ),
-    Fault(
-        name="refused-keys-end-it",
-        number="F78",
-        file=APPLICATION,
-        old="            except (StartRefused, Unavailable) as error:\n",
-        new="            except Unavailable as error:\n",
-        costs="five minutes of refused keys or of a wrong clock, and nothing is sold until a person comes",
-        tests=("tests/test_start.py",),
-    ),
-    Fault(
-        name="settings-are-read-once",
-        number="F78",
-        file=APPLICATION,
-        old="        if is_other:\n",
-        new="        if False:\n",
-        costs="what is put right in .env helps only whoever also stops and starts main_app",
-        tests=("tests/test_start.py::test_wrong_settings_are_waited_out_and_read_again",),
-    ),
-    Fault(
-        name="who-is-asked-to-stop-has-died",
-        number="F38",
-        file=WATCHING,
-        old="    if look.maintenance is not None or look.asked_to_stop is not None:\n",
-        new="    if look.maintenance is not None:\n",
-        costs="a service manager's SIGTERM five times over, and it is left down with buys off",
-        tests=OF_WATCHING,
-    ),
-    Fault(
-        name="bad-settings-are-a-crash",
-        number="F38",
-        file="dca/guard.py",
-        old="        if code == BAD_SETTINGS:\n",
-        new="        if False:\n",
-        costs="a slip in .env leaves it down for good after five minutes",
-        tests=("tests/test_watchdog.py::test_settings_that_main_app_cannot_use_are_a_finding",),
     ),
     Fault(
         name="the-ping-goes-on",

@@ -24,7 +24,7 @@ from dca.model import (
     Order,
     OrderState,
 )
-from dca.records import MissingPosition
+from dca.records import MissingPosition, Owner
 from proof.simulation.looks import Looks
 from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
 from proof.simulation.tables import Key, Tables
@@ -48,7 +48,7 @@ class Transaction(Looks):
         self._tables = tables
         self._statement = before_statement
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
-        self._control_before = tables.control
+        self._before = tables.control, tables.owner
         self.changed: set[Key] = set()
 
     # ---- the transaction itself ------------------------------------------------------------------------
@@ -59,7 +59,7 @@ class Transaction(Looks):
                 table.pop(key, None)
             else:
                 table[key] = before
-        self._tables.control = self._control_before
+        self._tables.control, self._tables.owner = self._before
 
     def _set(self, table: dict[Any, Any], key: Any, value: Any) -> None:
         self._undo.append((table, key, table.get(key, _ABSENT)))
@@ -249,6 +249,19 @@ class Transaction(Looks):
             account_made_at=control.account_made_at or made_at,
         )
         return self._tables.control
+
+    def owner(self) -> Owner | None:
+        self._statement("owner")
+        return self._tables.owner
+
+    def set_owner(self, name: str, now: datetime) -> None:
+        self._statement("set_owner")
+        self._tables.owner = Owner(name=name, seen_at=now)
+
+    def owner_lives(self, name: str, now: datetime) -> None:
+        self._statement("owner_lives")
+        if self._tables.owner is not None and self._tables.owner.name == name:
+            self._tables.owner = Owner(name=name, seen_at=now)
 
     def set_mode(self, mode: Mode, reason: str) -> None:
         self._statement("set_mode")

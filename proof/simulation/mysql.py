@@ -204,7 +204,7 @@ def _empty(store: Store) -> None:
             tx._cursor.execute(f"DELETE FROM {table}")
         tx._cursor.execute(
             "UPDATE dca_control SET install_id = %s, epoch = 0, mode = 'run', mode_reason = NULL,"
-            " mode_set_at = NULL, account_id = NULL",
+            " mode_set_at = NULL, account_id = NULL, owner = NULL, owner_seen_at = NULL",
             (INSTALL_ID,),
         )
 

@@ -75,7 +75,9 @@ class MainApp:
         broker, clock, troubles = SimBroker(process, self._exchange), process.clock, Troubles()
         try:
             control = self._until_it_answers(
-                lambda: start_checks.begin(store, broker, clock, settings.exchange, settings.database.name)
+                lambda: start_checks.begin(
+                    store, broker, clock, settings.exchange, settings.database.name, "simulated"
+                )
             )
         except StartRefused:
             process.die()

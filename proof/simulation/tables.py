@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dca.model import Asset, Control, Cycle, Mode, Order
-from dca.records import MissingPosition
+from dca.records import MissingPosition, Owner
 
 Key = tuple[str, object]
 """A table's name, and a row's id or what else is unique in it."""
@@ -19,6 +19,7 @@ class Tables:
     control: Control = field(
         default_factory=lambda: Control(install_id=INSTALL_ID, account_id=None, epoch=0, mode=Mode.RUN)
     )
+    owner: Owner | None = None
     assets: dict[int, Asset] = field(default_factory=dict)
     cycles: dict[int, Cycle] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
