@@ -1,9 +1,12 @@
 """Cron, every five minutes: settles orders in flight, compares the database with Alpaca, both ways."""
 
-from dca import job, runtime
-from dca.checker import Checker
-from dca.job import Job
-from dca.review import review
+from dca.venv import needed
+
+with needed():
+    from dca import job, runtime
+    from dca.checker import Checker
+    from dca.job import Job
+    from dca.review import review
 
 TIME_LIMIT_SECONDS = 280.0
 """It waits GONE_SECONDS between two looks at a position that seems to be gone."""

@@ -1,10 +1,13 @@
 """Cron, every minute: ends cooldowns whose time is up, also while main_app is down. Needs no exchange."""
 
-from dca import caretaking, job, lifecycle, runtime
-from dca.job import Job
-from dca.logs import fact
-from dca.model import Asset, Cycle, CycleStatus
-from dca.ports import Transaction
+from dca.venv import needed
+
+with needed():
+    from dca import caretaking, job, lifecycle, runtime
+    from dca.job import Job
+    from dca.logs import fact
+    from dca.model import Asset, Cycle, CycleStatus
+    from dca.ports import Transaction
 
 
 def main(job: Job) -> None:

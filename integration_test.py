@@ -2,7 +2,10 @@
 
 import sys
 
-from integration.run import main
+from dca.venv import needed
+
+with needed():
+    from integration.run import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -3,8 +3,11 @@
 import argparse
 import sys
 
-from dca import runtime
-from dca.application import Application
+from dca.venv import needed
+
+with needed():
+    from dca import runtime
+    from dca.application import Application
 
 
 def main(context: runtime.Context) -> None:

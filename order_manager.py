@@ -1,14 +1,17 @@
 """Cron, every minute: cancels buys that stayed open too long, market sells that are stuck, and orphans."""
 
-from dca import caretaking, job, ledger, runtime, start_checks
-from dca.desk import Desk
-from dca.errors import RateLimited, Unavailable
-from dca.job import Job
-from dca.logs import Troubles, fact
-from dca.model import Control, Order, Snapshot
-from dca.ports import Transaction
-from dca.trader import Trader
-from dca.worker import limits_of
+from dca.venv import needed
+
+with needed():
+    from dca import caretaking, job, ledger, runtime, start_checks
+    from dca.desk import Desk
+    from dca.errors import RateLimited, Unavailable
+    from dca.job import Job
+    from dca.logs import Troubles, fact
+    from dca.model import Control, Order, Snapshot
+    from dca.ports import Transaction
+    from dca.trader import Trader
+    from dca.worker import limits_of
 
 
 def main(job: Job) -> None:

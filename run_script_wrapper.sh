@@ -16,6 +16,13 @@ refuse() {
 }
 
 root=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")") || refuse "its own folder cannot be found"
+if [ "$(id -u)" = 0 ]; then
+    owner=$(stat -c %U -- "$root")
+    case $owner in
+        root | UNKNOWN) ;;
+        *) refuse "$root belongs to $owner, whose bot could not use what root makes in it: run this as $owner" ;;
+    esac
+fi
 [ $# -ge 1 ] || refuse "usage: run_script_wrapper.sh SCRIPT.py [options]"
 name=$1
 shift

@@ -1,10 +1,13 @@
 """Cron, every minute: is main_app running and alive? Starts it again, within limits; then the mail."""
 
-from dca import job, runtime
-from dca.guard import Guard
-from dca.job import Job
-from dca.review import review
-from dca.supervisor import Supervisor
+from dca.venv import needed
+
+with needed():
+    from dca import job, runtime
+    from dca.guard import Guard
+    from dca.job import Job
+    from dca.review import review
+    from dca.supervisor import Supervisor
 
 SECONDS = 110.0
 """15 to be sure that it hangs, 20 for SIGTERM, 20 for SIGKILL and the lock, 10 for the start; then exchange,

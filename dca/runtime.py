@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
+from dca import complaints, rights
 from dca import settings as settings_module
 from dca.errors import SettingsProblem, StartRefused, Unavailable
 from dca.log_files import LogFile
@@ -78,21 +79,16 @@ def run(name: str, work: Callable[[Context], None], *, seconds: float | None = N
     keep_to_ourselves()
     try:
         settings = settings_module.load()
+        _check_rights(settings)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         _log_to(settings.log_dir / f"{name}.log", settings.secrets)
-    except SettingsProblem as error:
-        print(f"{name}: the settings need attention:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  - {problem}", file=sys.stderr)
-        return BAD_SETTINGS
-    except OSError as error:
-        print(f"{name}: {error}: check LOG_DIR and STATE_DIR and their rights", file=sys.stderr)
-        return BAD_SETTINGS
-    try:
         lock = _lock(settings.state_dir / f"{name}.lock")
+    except SettingsProblem as error:
+        complaints.say(complaints.about_settings(name, error.problems))
+        return BAD_SETTINGS
     except OSError as error:
-        print(f"{name}: {error}: check STATE_DIR and its rights", file=sys.stderr)
+        complaints.say(f"{name}: {error}: {rights.remedy(error)}")
         return BAD_SETTINGS
     if lock is None:
         print(f"{name}: already running ({_holder(settings.state_dir / f'{name}.lock')}), nothing to do")
@@ -107,6 +103,16 @@ def run(name: str, work: Callable[[Context], None], *, seconds: float | None = N
             logging.shutdown()
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
         return code
+
+
+def _check_rights(settings: Settings) -> None:
+    """Raises:
+    SettingsProblem: root would make files in a user's folder.
+    """
+    folders = (settings_module.ROOT, settings.state_dir, settings.log_dir)
+    refusal = rights.refusal(folders, os.geteuid(), " ".join(sys.orig_argv))
+    if refusal is not None:
+        raise SettingsProblem([refusal])
 
 
 def leave(code: int) -> NoReturn:

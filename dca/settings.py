@@ -216,7 +216,12 @@ def load() -> Settings:
         SettingsProblem: with every problem there is.
     """
     path = env_file()
-    return parse(values_of(path) | dict(os.environ), env_file_mode=_mode_of(path))
+    values, mode = values_of(path) | dict(os.environ), _mode_of(path)
+    if (
+        mode is None and not values.keys() & _SECRETS
+    ):  # whoever has no file may have it all in the environment
+        raise SettingsProblem([f"there is no {path}: ./bot install makes it and asks for what goes into it"])
+    return parse(values, env_file_mode=mode)
 
 
 def env_file() -> Path:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -49,10 +50,12 @@ def spawn(
     cwd: Path | None = None,
     own_session: bool = False,
     on_death: int = signal.SIGTERM,
+    inherit: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a program that ends when we do. Output goes to a file, or where ours goes.
 
     `own_session`: the terminal's Ctrl-C does not reach it. `env` is all it gets; None: what we have.
+    `inherit`: it gets the open files that are marked for it, like set-up's lock.
     """
     return subprocess.Popen(
         [str(part) for part in command],
@@ -62,21 +65,50 @@ def spawn(
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
         start_new_session=own_session,
+        close_fds=not inherit,
         preexec_fn=_dies_with_parent(on_death),  # noqa: PLW1509 - no threads are about when we start something
     )
 
 
+_GROUP = """
+import os, signal, subprocess, sys
+os.setpgid(0, 0)
+child, asked = None, False
+def end(*_):
+    global asked
+    asked = True
+    if child is None:
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    try:
+        child.wait(5)
+    finally:
+        os.killpg(0, signal.SIGKILL)
+signal.signal(signal.SIGTERM, end)
+child = subprocess.Popen(sys.argv[1:])
+if asked:
+    end()
+sys.exit(abs(child.wait()))
+"""
+"""Runs a program in a group of its own, and ends the whole group when it is asked to end: what a program
+starts itself (the venv module starts pip) does not hear of its parent's death."""
+
+
 def logged(command: Sequence[str | Path]) -> int:
-    """Run a program with its output at the end of var/setup.log; returns its exit code."""
+    """Run a program with its output at the end of var/setup.log; returns its exit code.
+
+    It ends with us, and so does all that it starts.
+    """
     make_folder(LOG.parent)
     with LOG.open("ab") as log:
         log.write(("\n$ " + " ".join(str(part) for part in command) + "\n").encode())
         log.flush()
-        process = spawn(command, output=log)
+        process = spawn([sys.executable, "-c", _GROUP, *command], output=log, inherit=True)
         try:
             return process.wait()
         finally:
-            stop(process, 5)
+            stop(process, 10)
 
 
 def stop(process: subprocess.Popen[bytes], patience_seconds: float) -> int:

@@ -1,11 +1,13 @@
 """./bot: what it can do, and how each command is started."""
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from dca import rights  # standard library only
 from launcher import checks, setup
 from launcher.environment import PYTHON
 from launcher.output import ROOT, SetUpProblem, complain
@@ -75,8 +77,12 @@ def main(arguments: Sequence[str]) -> int:
         print(overview())
         return 0
     if command not in COMMANDS:
-        print(f"bot: there is no command {command!r}; the commands are:\n{_list()}", file=sys.stderr)
+        print(f"The commands are:\n{_list()}\n\n{_no_command(command)}", file=sys.stderr)
         return 2
+    refusal = rights.refusal([ROOT], os.geteuid(), f"./bot {command}")
+    if refusal is not None:
+        print(f"bot: {refusal}", file=sys.stderr)
+        return 1
     try:
         if command == "test":
             return checks.main(_test_options(rest))
@@ -87,6 +93,11 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nbot: stopped; the next start goes on from here", file=sys.stderr)
         return 130
+
+
+def _no_command(command: str) -> str:
+    near = difflib.get_close_matches(command, COMMANDS, 1)
+    return f"bot: there is no command {command!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def overview() -> str:

@@ -1,6 +1,7 @@
 """The set-up steps, one launch at a time."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ def _alone() -> Iterator[None]:
         except BlockingIOError:
             say("set-up: another launch is at it; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        os.set_inheritable(lock.fileno(), True)  # what set-up runs holds it too, for as long as it runs
         yield
 
 

@@ -291,8 +291,7 @@ def test_a_newcomer_without_env(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     flat = " ".join(done.stdout.split())
     assert f"FAIL settings: there is no {tmp_path}/none.env -> ./bot install" in flat
-    assert "FAIL settings: APCA_API_KEY_ID is missing -> set it in .env" in flat
-    assert "FAIL settings: DB_PASSWORD is missing -> set it in .env" in flat
+    assert flat.count("FAIL settings:") == 1, "not each name that would be in it"
     assert "not checked: the settings fail" in flat
     assert "OK disk:" in flat
     assert flat.endswith("FAIL")

@@ -127,11 +127,12 @@ def test_an_exchange_that_is_down_fails_the_run_in_one_line(
 
 
 def test_settings_that_are_wrong_end_with_2_and_say_which(tmp_path: Path) -> None:
-    env = {"PATH": "/usr/bin:/bin", "DCA_ENV_FILE": str(tmp_path / "none"), "STATE_DIR": str(tmp_path)}
+    (tmp_path / "env").write_text(f"DB_PORT=many\nSTATE_DIR={tmp_path}\n")
+    env = {"PATH": "/usr/bin:/bin", "DCA_ENV_FILE": str(tmp_path / "env")}
     for name in CARETAKERS:
         done = subprocess.run([sys.executable, ROOT / f"{name}.py"], capture_output=True, text=True, env=env)
         assert done.returncode == 2
-        assert "APCA_API_KEY_ID is missing" in done.stderr
+        assert "APCA_API_KEY_ID is missing" in done.stderr and "DB_PORT is 'many'" in done.stderr
 
 
 def test_a_database_that_is_down_fails_the_run_in_one_line(

@@ -86,9 +86,6 @@ def examine(tools: Tools) -> Iterator[Line]:
 
 
 def _of_broken_settings(error: SettingsProblem) -> Iterator[Line]:
-    path = dca.settings.env_file()
-    if not _is_there(path):
-        yield checks.fail("settings", f"there is no {path}", "./bot install asks for what it needs")
     for problem in error.problems:
         what, _, remedy = problem.partition(": ")
         yield checks.fail("settings", what, remedy or "./bot install")

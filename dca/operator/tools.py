@@ -12,6 +12,7 @@ from functools import cached_property
 from rich.console import Console
 
 import dca.settings
+from dca import rights
 from dca.broker import Broker
 from dca.clock import SystemClock
 from dca.errors import StartRefused
@@ -53,7 +54,12 @@ class Tools:
         """Raises:
         SettingsProblem: with every problem there is.
         """
-        return dca.settings.load()
+        settings = dca.settings.load()
+        folders = (settings.state_dir, settings.log_dir)  # ./bot has asked for the project's
+        refusal = rights.refusal(folders, os.geteuid(), f"./bot {self.command}")
+        if refusal is not None:
+            raise StartRefused(refusal)
+        return settings
 
     @cached_property
     def store(self) -> Store:

@@ -1,7 +1,9 @@
 """The launcher: its commands from anywhere, and set-up that is taken once."""
 
 import ast
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,11 @@ import pytest
 from launcher import apt, checks, environment, mysql, server_packages
 from launcher.main import COMMANDS
 from launcher.output import ROOT, SetUpProblem, make_folder, tail
+from tests.processes import eventually
 
 BOT = ROOT / "bot"
+SHARED = {"dca"}
+"""dca.rights, which needs no package either."""
 
 
 def bot(*arguments: str, program: Path = BOT, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -32,10 +37,13 @@ def test_help_fits_80_columns() -> None:
     assert max(map(len, bot("help").stdout.splitlines())) <= 80
 
 
-def test_an_unknown_command_is_one_line_a_list_and_2() -> None:
+def test_an_unknown_command_is_a_list_and_then_the_error() -> None:
+    """What is said last stands above the prompt."""
     answer = bot("frobnicate")
     assert answer.returncode == 2
-    assert answer.stderr.startswith("bot: there is no command 'frobnicate'; the commands are:\n  demo")
+    assert answer.stderr.startswith("The commands are:\n  demo")
+    assert answer.stderr.splitlines()[-1] == "bot: there is no command 'frobnicate'"
+    assert bot("statsu").stderr.splitlines()[-1] == "bot: there is no command 'statsu'; did you mean status?"
 
 
 def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
@@ -52,14 +60,15 @@ def test_an_old_python_can_read_the_script() -> None:
 
 def test_the_launcher_needs_only_the_standard_library() -> None:
     """It runs before the virtual environment exists."""
-    for file in [BOT, *(ROOT / "launcher").glob("*.py")]:
+    for file in [BOT, ROOT / "dca" / "rights.py", *(ROOT / "launcher").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             for name in names:
                 top = name.partition(".")[0]
-                assert top == "launcher" or top in sys.stdlib_module_names, f"{file.name} imports {name}"
+                ours = top == "launcher" or name in SHARED
+                assert ours or top in sys.stdlib_module_names, f"{file.name} imports {name}"
 
 
 def test_the_demo_shares_nothing_with_what_it_checks() -> None:
@@ -69,6 +78,64 @@ def test_the_demo_shares_nothing_with_what_it_checks() -> None:
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             assert not {name.partition(".")[0] for name in names} & {"dca", "paper_exchange"}, file.name
+
+
+def test_a_shim_that_leads_nowhere_is_no_python(tmp_path: Path) -> None:
+    """pyenv has one for every version that any of its Pythons has."""
+    shims, real = tmp_path / "shims", tmp_path / "real"
+    for folder in (shims, real):
+        folder.mkdir()
+    shim = shims / "python3.12"
+    shim.write_text("#!/bin/sh\necho 'pyenv: python3.12: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    (real / "python3.12").symlink_to(sys.executable)
+    tree = ast.parse(BOT.read_text())
+    kept: list[ast.stmt] = [node for node in tree.body if isinstance(node, ast.Import | ast.FunctionDef)]
+    code = ast.unparse(ast.Module(body=kept, type_ignores=[]))
+    code += "\nprint(*filter(runs, everywhere('python3.12')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": f"{shims}:{real}"},
+    )
+    assert done.stdout.split() == [str(real / "python3.12")], done.stderr
+    assert "found" not in done.stderr
+
+
+KILLED = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from pathlib import Path
+from launcher import commands, setup
+setup.VAR, commands.LOG = Path(sys.argv[1]), Path(sys.argv[1]) / "setup.log"
+child = "import os, subprocess, sys, time\\n"
+child += "inner = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\\n"
+child += "print(os.getpid(), inner.pid, file=open(sys.argv[1], 'w'), flush=True)\\ntime.sleep(600)\\n"
+with setup._alone():
+    commands.logged([sys.executable, "-c", child, Path(sys.argv[1]) / "pids"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_set_up_that_is_killed_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
+    """Also nothing that its programs started: the venv module starts pip."""
+    set_up = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], cwd=ROOT, stderr=subprocess.DEVNULL)
+    noted = tmp_path / "pids"
+    pids = eventually(lambda: noted.read_text().split() if noted.exists() else [])
+    set_up.send_signal(number)
+    set_up.wait(20)
+    with (tmp_path / "setup.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the next set-up waits for all of it
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_wrong_options_of_test_end_with_2() -> None:
