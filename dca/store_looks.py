@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from dca.fuse import Placed
 from dca.model import Cycle, Order
 from dca.records import Incident, Mail, Server
-from dca.store_rows import COUNTING_OF_CYCLES, columns, incident_from, value_from
+from dca.store_rows import columns, incident_from, value_from
 from dca.store_statements import Statements
 
 _INCIDENT = ", ".join(columns(Incident))
@@ -136,7 +136,14 @@ class Looks(Statements):
         one statement, and nothing is locked."""
         if not cycle_ids:
             return []
-        counting = COUNTING_OF_CYCLES.format(marks=", ".join(["%s"] * len(cycle_ids)))
+        marks = ", ".join(["%s"] * len(cycle_ids))
+        counting = (
+            f"SELECT id FROM dca_orders WHERE counts_in_cycle_id IN ({marks})"
+            " UNION SELECT (SELECT id FROM dca_orders WHERE cycle_id = c.id ORDER BY seq DESC LIMIT 1)"
+            f" FROM dca_cycles c WHERE c.id IN ({marks})"
+            " UNION SELECT (SELECT id FROM dca_orders WHERE cycle_id = c.id AND known_seq IS NOT NULL"
+            f" ORDER BY known_seq DESC LIMIT 1) FROM dca_cycles c WHERE c.id IN ({marks})"
+        )
         rows = self._rows(
             f"SELECT {_ORDER} FROM ({counting}) AS counting JOIN dca_orders USING (id)"
             " ORDER BY cycle_id, seq",

@@ -29,15 +29,6 @@ COUNTING = (
 )
 """The orders that make a cycle what it is: the cycle's id three times, and one more by its own id."""
 
-COUNTING_OF_CYCLES = (
-    "SELECT id FROM dca_orders WHERE counts_in_cycle_id IN ({marks})"
-    " UNION SELECT (SELECT id FROM dca_orders WHERE cycle_id = c.id ORDER BY seq DESC LIMIT 1)"
-    " FROM dca_cycles c WHERE c.id IN ({marks})"
-    " UNION SELECT (SELECT id FROM dca_orders WHERE cycle_id = c.id AND known_seq IS NOT NULL"
-    " ORDER BY known_seq DESC LIMIT 1) FROM dca_cycles c WHERE c.id IN ({marks})"
-)
-"""Those of several cycles."""
-
 SELLABLE = (
     ", sellable_from = (SELECT MAX(o.min_order_size) FROM dca_orders o WHERE o.cycle_id = dca_cycles.id)"
 )

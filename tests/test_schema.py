@@ -130,7 +130,7 @@ def test_an_empty_database_is_migrated_to_the_same_schema(
 def test_schema_sql_is_the_migrations_in_one() -> None:
     assert SCHEMA.read_text() == migrate.whole_schema()
     numbers = [int(file.name[:4]) for file in migrate.files()]
-    assert len(numbers) == len(set(numbers)) and max(numbers) == SCHEMA_VERSION
+    assert numbers == list(range(1, SCHEMA_VERSION + 1))
 
 
 def test_migrating_twice_applies_nothing(empty_database: DatabaseSettings) -> None:

@@ -151,9 +151,9 @@ def test_a_wish_for_a_cycle_that_has_ended_meanwhile_is_for_no_other(rig: Rig, t
     from dca.operator.sell import _wish
     from tests.test_holdings import RigTools
 
-    tools = RigTools("sell BTC/USD", rig, tmp_path)
+    tools, asset = RigTools("sell BTC/USD", rig, tmp_path), rig.asset()
     with pytest.raises(StartRefused, match="cycle 1 has ended meanwhile"):
-        rig.store.transaction(lambda tx: _wish(tx, tools, rig.asset(), shown))
+        rig.store.transaction(lambda tx: _wish(tx, tools, asset, shown))
     assert rig.cycle().exit_requested_at is None
 
 

@@ -25,7 +25,7 @@ OURS = str(Path(dca.feed.__file__).parent)
 SYMBOLS = pairs(60)
 CALLS_A_FRAME = 3
 """Taking the frame, unpacking it, reading the clock. None for a quote."""
-_CONTROL = 100
+_CONTROL = 200
 """Calls for the handshake, the subscription and a second stream that finds nobody."""
 
 

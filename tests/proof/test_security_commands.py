@@ -38,6 +38,8 @@ BY_SYMBOL: dict[str, tuple[str, ...]] = {
     "set": ("--take-profit", "1.5", "--yes"),
     "enable": ("--yes",),
     "disable": ("--yes",),
+    "remove": ("--yes",),
+    "retire": ("--yes",),
     "sell": ("--yes",),
     "adopt": ("--yes",),
     "accept": ("--yes",),
