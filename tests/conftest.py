@@ -10,6 +10,7 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -31,6 +32,11 @@ from launcher.database import PrivateServer
 from tests.rig import INSERT, Rig
 
 SCHEMA = Path(__file__).resolve().parent.parent / "sql" / "schema.sql"
+
+for number in (signal.SIGINT, signal.SIGHUP):
+    # A run in the background, or under nohup, ignores them, and so would every process that a test starts.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 hypothesis_settings.register_profile(
     "suite", derandomize=True, deadline=None, max_examples=100, database=None

@@ -43,7 +43,7 @@ WITHOUT = {
     "order_manager": NOBODYS | STREAMS | {"smtplib", "dca.alerts", "argparse"},
     "consistency_checker": NOBODYS | STREAMS | {"smtplib", "dca.alerts", "argparse"},
 }
-MOST_STATEMENTS = {"cooldown_manager": 28, "watchdog": 60, "order_manager": 28, "consistency_checker": 120}
+MOST_STATEMENTS = {"cooldown_manager": 28, "watchdog": 64, "order_manager": 28, "consistency_checker": 120}
 """For twenty assets, and with the session's own, eight for each connection."""
 
 
