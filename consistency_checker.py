@@ -1,12 +1,13 @@
 """Cron, every five minutes: settles orders in flight, compares the database with Alpaca, both ways."""
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
-    from dca import job, runtime
-    from dca.checker import Checker
-    from dca.job import Job
-    from dca.review import review
+    from dca.alerts.review import review
+    from dca.caretakers import job
+    from dca.caretakers.consistency import Checker
+    from dca.caretakers.job import Job
+    from dca.runtime import script
 
 TIME_LIMIT_SECONDS = 280.0
 """It waits GONE_SECONDS between two looks at a position that seems to be gone."""
@@ -21,4 +22,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    runtime.leave(job.run("consistency_checker", main, __doc__, seconds=TIME_LIMIT_SECONDS))
+    script.leave(job.run("consistency_checker", main, __doc__, seconds=TIME_LIMIT_SECONDS))

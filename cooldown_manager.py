@@ -1,13 +1,15 @@
 """Cron, every minute: ends cooldowns whose time is up, also while main_app is down. Needs no exchange."""
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
-    from dca import caretaking, job, lifecycle, runtime
-    from dca.job import Job
-    from dca.logs import fact
-    from dca.model import Asset, Cycle, CycleStatus
-    from dca.ports import Transaction
+    from dca.caretakers import job
+    from dca.caretakers.job import Job
+    from dca.core import lifecycle, order_cleanup
+    from dca.core.interfaces import Transaction
+    from dca.core.model import Asset, Cycle, CycleStatus
+    from dca.runtime import script
+    from dca.runtime.log_lines import fact
 
 
 def main(job: Job) -> None:
@@ -17,7 +19,7 @@ def main(job: Job) -> None:
         asset = assets.get(cycle.asset_id)
         if asset is None:
             continue  # it does not rest
-        reason = caretaking.cooldown_is_over(asset, cycle, job.clock.now())
+        reason = order_cleanup.cooldown_is_over(asset, cycle, job.clock.now())
         if reason is not None:
             _end(job, asset, cycle, reason)
 
@@ -32,7 +34,7 @@ def _read(tx: Transaction) -> tuple[list[Cycle], dict[int, Asset]]:
 def _end(job: Job, asset: Asset, seen: Cycle, reason: str) -> None:
     def work(tx: Transaction) -> bool:
         cycle = tx.cycle(seen.id)
-        if caretaking.cooldown_is_over(asset, cycle, job.clock.now()) is None:
+        if order_cleanup.cooldown_is_over(asset, cycle, job.clock.now()) is None:
             return False  # main_app was first
         tx.update_cycle(lifecycle.cooldown_over(cycle, tx.orders(cycle.id)))
         return True
@@ -47,4 +49,4 @@ def _end(job: Job, asset: Asset, seen: Cycle, reason: str) -> None:
 
 
 if __name__ == "__main__":
-    runtime.leave(job.run("cooldown_manager", main, __doc__))
+    script.leave(job.run("cooldown_manager", main, __doc__))

@@ -2,7 +2,7 @@
 
 import sys
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
     from integration.run import main

@@ -3,17 +3,17 @@
 import argparse
 import sys
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
-    from dca import runtime
-    from dca.application import Application
+    from dca.runtime import script
+    from dca.trading.application import Application
 
 
-def main(context: runtime.Context) -> None:
+def main(context: script.Context) -> None:
     Application(context).run()
 
 
 if __name__ == "__main__":
     argparse.ArgumentParser(prog="main_app.py", description=__doc__).parse_args()
-    sys.exit(runtime.run("main_app", main))
+    sys.exit(script.run("main_app", main))

@@ -1,17 +1,20 @@
 """Cron, every minute: cancels buys that stayed open too long, market sells that are stuck, and orphans."""
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
-    from dca import caretaking, job, ledger, runtime, start_checks
-    from dca.desk import Desk
-    from dca.errors import RateLimited, Unavailable
-    from dca.job import Job
-    from dca.logs import Troubles, fact
-    from dca.model import Control, Order, Snapshot
-    from dca.ports import Transaction
-    from dca.trader import Trader
-    from dca.worker import limits_of
+    from dca.caretakers import job
+    from dca.caretakers.job import Job
+    from dca.core import ledger, order_cleanup
+    from dca.core.errors import RateLimited, Unavailable
+    from dca.core.interfaces import Transaction
+    from dca.core.model import Control, Order, Snapshot
+    from dca.exchange import account_checks
+    from dca.runtime import script
+    from dca.runtime.log_lines import Troubles, fact
+    from dca.trading.trader import Trader
+    from dca.trading.watchlist import Desk
+    from dca.trading.worker import limits_of
 
 
 def main(job: Job) -> None:
@@ -22,9 +25,9 @@ def main(job: Job) -> None:
         return tx.control(), tx.open_orders(), tx.known_ids([each.client_order_id for each in listed])
 
     control, orders, known = job.store.transaction(read)
-    stale = caretaking.stale_buys(orders, now, settings.stale_order_limit)
-    stuck = caretaking.stuck_sells(orders, now, settings.stuck_sell_limit)
-    unknown = caretaking.strangers(listed, ledger.id_prefix(control.install_id), known)
+    stale = order_cleanup.stale_buys(orders, now, settings.stale_order_limit)
+    stuck = order_cleanup.stuck_sells(orders, now, settings.stuck_sell_limit)
+    unknown = order_cleanup.strangers(listed, ledger.id_prefix(control.install_id), known)
     strange = [*unknown.orphans, *(unknown.foreign if settings.cancel_foreign_orders else ())]
 
     job.checked = len(orders) + len(unknown.orphans) + len(unknown.foreign)
@@ -32,7 +35,7 @@ def main(job: Job) -> None:
         job.notes.append(f"{len(unknown.foreign)} open orders of the account are not ours")
     if not (stale or stuck or strange):
         return
-    start_checks.check_binding(control, job.broker.account(), settings.database.name)
+    account_checks.check_binding(control, job.broker.account(), settings.database.name)
     desk = Desk(control.install_id, control.epoch)
     trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits_of(settings))
     try:
@@ -76,4 +79,4 @@ def _cancel_stranger(job: Job, snapshot: Snapshot, what: str) -> None:
 
 
 if __name__ == "__main__":
-    runtime.leave(job.run("order_manager", main, __doc__))
+    script.leave(job.run("order_manager", main, __doc__))

@@ -1,13 +1,14 @@
 """Cron, every minute: is main_app running and alive? Starts it again, within limits; then the mail."""
 
-from dca.venv import needed
+from dca.runtime.venv import needed
 
 with needed():
-    from dca import job, runtime
-    from dca.guard import Guard
-    from dca.job import Job
-    from dca.review import review
-    from dca.supervisor import Supervisor
+    from dca.alerts.review import review
+    from dca.caretakers import job
+    from dca.caretakers.job import Job
+    from dca.runtime import script
+    from dca.watchdog.process import Supervisor
+    from dca.watchdog.run import Guard
 
 SECONDS = 110.0
 """15 to be sure that it hangs, 20 for SIGTERM, 20 for SIGKILL and the lock, 10 for the start; then exchange,
@@ -23,4 +24,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    runtime.leave(job.run("watchdog", main, __doc__, seconds=SECONDS, needs_database=False))
+    script.leave(job.run("watchdog", main, __doc__, seconds=SECONDS, needs_database=False))

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import machine, table
 from bench.ground import Ground
 from bench.row import Row
-from dca.operator.tools import Screen
+from dca.operator.session import Screen
 from demo.problems import DemoProblem
 from launcher.output import SetUpProblem
 

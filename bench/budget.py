@@ -28,9 +28,9 @@ from bench.budget_scenes import (
 from bench.ground import Ground
 from bench.row import Row, median
 from bench.table import WIDTH
-from dca.model import CycleStatus
-from dca.operator.tools import Screen
-from dca.pace import Kind
+from dca.core.model import CycleStatus
+from dca.exchange.request_budget import Kind
+from dca.operator.session import Screen
 
 MOST = 100
 """Requests a minute: half of what Alpaca takes of an account."""
@@ -176,7 +176,7 @@ def _traffic(scene: Scene) -> str:
 
 
 def who_spends_what(scene: Scene) -> Table:
-    """Requests by script, call and kind (dca/pace.py): in all of the scene, and in its worst minute."""
+    """Requests by script, call and kind of request budget: in all of the scene, and in its worst minute."""
     everything = Counter((each.script, each.call, each.kind) for each in _counted(scene))
     peak = Counter((each.script, each.call, each.kind) for each in worst(scene.minutes()).requests)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

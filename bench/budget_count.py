@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bench.budget_gate import LIMIT, MAIN_APP, WINDOW_SECONDS, Request
 from bench.row import median
-from dca import pace
-from dca.pace import ALL_OF_MAIN_APP, Kind
+from dca.exchange import request_budget
+from dca.exchange.request_budget import ALL_OF_MAIN_APP, Kind
 
 ORDERS = frozenset({"submit", "cancel"})
 """What no program that places and cancels the same orders can do without."""
@@ -31,7 +31,7 @@ class Minute:
 
     def left_for(self, kind: Kind) -> int:
         """How many more requests of a kind main_app could have sent at its end."""
-        own = pace.main_app(ALL_OF_MAIN_APP)[kind] - self.of_main_app
+        own = request_budget.main_app(ALL_OF_MAIN_APP)[kind] - self.of_main_app
         return max(min(own, LIMIT - len(self.requests)), 0)
 
 

@@ -1,13 +1,13 @@
-"""Every request of a simulated machine, counted where dca/broker.py counts it, by dca/pace.py's own rules."""
+"""Every request of a simulated machine, counted by the request budget's own rules."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from dca import pace
-from dca.errors import RateLimited
-from dca.model import Side
-from dca.pace import ALL_OF_MAIN_APP, Kind, Pace
+from dca.core.errors import RateLimited
+from dca.core.model import Side
+from dca.exchange import request_budget as pace
+from dca.exchange.request_budget import ALL_OF_MAIN_APP, Kind, Pace
 from proof.simulation.exchange import SimBroker
 from proof.simulation.hub import BEGIN, Hub, Process
 

@@ -17,7 +17,7 @@ from itertools import cycle
 
 from bench.budget_world import FairWorld, Mood
 from bench.table import WIDTH
-from dca.operator.tools import Screen
+from dca.operator.session import Screen
 from proof.simulation.scripts import MainApp
 
 PAIRS = 6

@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from bench.budget_gate import CountingGate
-from dca import settings as settings_module
-from dca.settings import Settings
+from dca.runtime import settings as settings_module
+from dca.runtime.settings import Settings
 from paper_exchange.engine import Engine
 from paper_exchange.market import around
 from paper_exchange.pairs import all_pairs, follow_price

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 from demo.processes import minimal_environment
 from launcher.database import PrivateServer
 from launcher.output import ROOT, VAR

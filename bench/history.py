@@ -20,8 +20,8 @@ from bench import history_fill, history_present
 from bench.ground import Ground
 from bench.history_life import Life, in_turn
 from bench.row import Row, median, percentile
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from demo.exchange import Exchange
 from demo.processes import Child
 from launcher.output import ROOT, SetUpProblem

@@ -11,10 +11,10 @@ from time import perf_counter
 from typing import Any
 
 from bench.history_present import new_order
-from dca.inspector import LEFTOVERS
-from dca.model import Cycle, CycleStatus, FeeSource, Order, OrderState, Purpose
-from dca.operator.overview import read_books
-from dca.store import Store, Transaction
+from dca.caretakers.own_ledger import LEFTOVERS
+from dca.core.model import Cycle, CycleStatus, FeeSource, Order, OrderState, Purpose
+from dca.database.store import Store, Transaction
+from dca.operator.views.snapshot import read_books
 
 _PRICE = Decimal(100)
 _DAY = timedelta(days=1)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger
-from dca.health import PERIODS
-from dca.model import (
+from dca.alerts.conditions import PERIODS
+from dca.core import ledger
+from dca.core.model import (
     Control,
     Cycle,
     CycleStatus,
@@ -16,8 +16,8 @@ from dca.model import (
     OrderType,
     Purpose,
 )
-from dca.records import Result
-from dca.store import Store, Transaction
+from dca.core.operations import Result
+from dca.database.store import Store, Transaction
 from paper_exchange.values import STEP, Pair
 
 AGE = timedelta(days=3)

@@ -23,8 +23,8 @@ from websockets.http11 import Response as UpgradeResponse
 
 from bench import orders_http
 from bench.orders_http import Request, Response
-from dca import ledger
-from dca.model import ZERO, Side, plain
+from dca.core import ledger
+from dca.core.model import ZERO, Side, plain
 
 KEY_ID, SECRET_KEY = "PKBENCHBENCHBENCHBEN", "bench-secret-bench-secret-bench-secret-0"
 _MINUTE_NS = 60_000_000_000

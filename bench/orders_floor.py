@@ -27,10 +27,10 @@ from alpaca.trading.client import TradingClient
 from websockets.asyncio.client import connect
 
 from bench.orders_seed import AMOUNT, DEVIATION_PERCENT, MIN_ORDER_SIZE, QTY_INCREMENT
-from dca import store
-from dca.model import Control, Cycle, Order
-from dca.store_connections import SESSION
-from dca.store_rows import COUNTING, columns
+from dca.core.model import Control, Cycle, Order
+from dca.database import store
+from dca.database.connections import SESSION
+from dca.database.rows import COUNTING, columns
 
 _STEP = 1 - float(DEVIATION_PERCENT) / 100
 _PROFIT = 1.03

@@ -16,7 +16,7 @@ from bench import orders_programs, orders_seed
 from bench.ground import Ground
 from bench.orders_exchange import Exchange, Order
 from bench.orders_seed import DEVIATION_PERCENT, Seed
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 
 BACKGROUND_PER_SECOND = 5000
 _GAP_SECONDS = 0.025

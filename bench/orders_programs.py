@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.orders_exchange import Exchange
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 from demo.processes import minimal_environment
 from launcher.commands import spawn
 from launcher.output import ROOT, SetUpProblem, tail

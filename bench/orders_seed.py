@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger, lifecycle
-from dca.model import (
+from dca.core import ledger, lifecycle
+from dca.core.interfaces import Transaction
+from dca.core.model import (
     Asset,
     CycleStatus,
     FeeSource,
@@ -20,9 +21,8 @@ from dca.model import (
     Snapshot,
     round_down,
 )
-from dca.ports import Transaction
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 
 BASE_PRICE = Decimal(100)
 AMOUNT = Decimal(20)

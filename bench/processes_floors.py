@@ -2,7 +2,7 @@
 
 import sys
 
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 from launcher.output import ROOT
 
 _SELECT = """

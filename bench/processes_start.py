@@ -11,7 +11,7 @@ from bench.ground import Ground
 from bench.processes_caretakers import PART
 from bench.processes_scene import Scene
 from bench.row import Row, median, percentile
-from dca.watching import DEATHS
+from dca.watchdog.rules import DEATHS
 from launcher.output import SetUpProblem
 from paper_exchange.pairs import all_pairs
 

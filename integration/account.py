@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca import ledger
-from dca.broker import Broker
-from dca.clock import SystemClock
-from dca.errors import Unavailable
-from dca.model import (
+from dca.core import ledger
+from dca.core.errors import Unavailable
+from dca.core.model import (
     ZERO,
     Accepted,
     DefiniteReject,
@@ -26,6 +24,8 @@ from dca.model import (
     plain,
     round_down,
 )
+from dca.exchange.rest_client import Broker
+from dca.runtime.clock import SystemClock
 from integration import books
 from integration.database import INSTALLATION
 from integration.problems import Failed

@@ -4,9 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from dca import ledger, lifecycle
-from dca.clock import SystemClock
-from dca.model import (
+from dca.core import ledger, lifecycle
+from dca.core.model import (
     Asset,
     Control,
     Cycle,
@@ -21,8 +20,9 @@ from dca.model import (
     round_down,
     round_up,
 )
-from dca.records import JobRun
-from dca.store import Store, Transaction
+from dca.core.operations import JobRun
+from dca.database.store import Store, Transaction
+from dca.runtime.clock import SystemClock
 
 DOLLARS = Decimal(11)
 """One order: Alpaca takes no buy under $10, and quantities are rounded down."""

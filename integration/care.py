@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from dca.model import ZERO, Cycle, CycleStatus, OrderState, Purpose, Side, Snapshot, plain
+from dca.core.model import ZERO, Cycle, CycleStatus, OrderState, Purpose, Side, Snapshot, plain
 from integration.market import RESTING, Market
 from integration.problems import Failed
 from integration.scenario import Scenario

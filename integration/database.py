@@ -10,8 +10,8 @@ from typing import Any
 
 import mysql.connector
 
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from integration.problems import Refused
 from launcher.database import PrivateServer
 from launcher.output import SetUpProblem

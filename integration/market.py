@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Protocol
 
-from dca.model import HUNDRED, CycleStatus, Order, Purpose, plain, round_down
+from dca.core.model import HUNDRED, CycleStatus, Order, Purpose, plain, round_down
 from integration.books import PERCENT
 from integration.local_exchange import LocalExchange
 from integration.problems import NotHere

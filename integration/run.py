@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from dca.errors import DcaError, SettingsProblem
+from dca.core.errors import DcaError, SettingsProblem
 from integration import care, trading
 from integration.market import Market
 from integration.options import parse

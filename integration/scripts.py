@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dca import heartbeat
-from dca.clock import SystemClock
-from dca.heartbeat import Beat
+from dca.runtime import heartbeat
+from dca.runtime.clock import SystemClock
+from dca.runtime.heartbeat import Beat
 from integration.problems import Failed
 
 _SCRIPT_SECONDS = 120

@@ -9,15 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dca import settings as settings_module
-from dca import start_checks
-from dca.broker import Broker
-from dca.clock import SystemClock
-from dca.errors import DcaError
-from dca.model import Mode, plain
-from dca.pace import Pace, main_app
-from dca.settings import ROOT, Settings, Venue
-from dca.store import Store
+from dca.core.errors import DcaError
+from dca.core.model import Mode, plain
+from dca.database.store import Store
+from dca.exchange import account_checks
+from dca.exchange.request_budget import Pace, main_app
+from dca.exchange.rest_client import Broker
+from dca.runtime import settings as settings_module
+from dca.runtime.clock import SystemClock
+from dca.runtime.settings import ROOT, Settings, Venue
 from integration import database
 from integration.account import Account
 from integration.books import DOLLARS, Books
@@ -180,9 +180,9 @@ class Stage:
     def _open_account(self, settings: Settings, books: Books) -> Account:
         pace = Pace(self._clock, main_app(settings.requests_per_minute))
         broker, control = Broker(settings.exchange, pace), books.control()
-        found = start_checks.read_account(broker, settings.exchange)
-        start_checks.check_account(found)
-        start_checks.check_binding(control, found, settings.database.name)
+        found = account_checks.read_account(broker, settings.exchange)
+        account_checks.check_account(found)
+        account_checks.check_binding(control, found, settings.database.name)
         account = Account(
             broker=broker,
             clock=self._clock,

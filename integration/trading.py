@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from dca import start_checks, timing
-from dca.model import ZERO, CycleStatus, OrderState, OrderType, Purpose, Side, plain
+from dca.core.model import ZERO, CycleStatus, OrderState, OrderType, Purpose, Side, plain
+from dca.exchange import account_checks, clock_offset
 from integration.market import Market
 from integration.problems import Failed
 from integration.scenario import Scenario
@@ -17,13 +17,13 @@ ENOUGH = Decimal("0.15")
 
 
 def connection(world: World, _market: Market) -> None:
-    account = start_checks.read_account(world.account.broker, world.settings.exchange)
-    start_checks.check_account(account)
+    account = account_checks.read_account(world.account.broker, world.settings.exchange)
+    account_checks.check_account(account)
     world.saw(
         f"account {account.id[:8]}.. is {account.status}, crypto {account.crypto_status}, buying power "
         f"{plain(account.non_marginable_buying_power)} dollars"
     )
-    start_checks.check_clock(timing.read(world.account.broker, world.clock))
+    account_checks.check_clock(clock_offset.read(world.account.broker, world.clock))
     before = world.books.control()
     if world.books.asset(STORY) is None:
         # Quotes are asked for where there is a cycle; nothing is bought while it is disabled.

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from dca import ledger
-from dca.clock import SystemClock
-from dca.errors import Unavailable
-from dca.model import Cycle, CycleStatus, Order, OrderState, Purpose, Side, plain, round_down
-from dca.settings import Settings
+from dca.core import ledger
+from dca.core.errors import Unavailable
+from dca.core.model import Cycle, CycleStatus, Order, OrderState, Purpose, Side, plain, round_down
+from dca.runtime.clock import SystemClock
+from dca.runtime.settings import Settings
 from integration.account import Account
 from integration.books import Books
 from integration.local_exchange import LocalExchange

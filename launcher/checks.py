@@ -24,12 +24,32 @@ REPLAYS = {
     "SHIB/USD": "SHIB-USDT_1min_2023-02-18_2023-04-04_kucoin.csv.gz",
 }
 ON_MYSQL = (
-    *("tests/test_schema.py", "tests/test_schema_rules.py", "tests/test_migrate.py"),
-    *("tests/test_store.py", "tests/test_store_reads.py", "tests/proof/test_contract.py"),
-    *("tests/test_races.py", "tests/test_races_settling.py", "tests/test_lock_reach.py"),
-    *("tests/test_plans.py", "tests/test_upgrade_with_past.py", "tests/test_install.py"),
-    *("tests/test_install_database.py", "tests/test_words.py", "tests/test_lock_by_hand.py"),
-    *("tests/launcher/test_private_server.py", "tests/test_checker.py", "tests/test_review.py"),
+    *(
+        "tests/database/test_schema.py",
+        "tests/database/test_schema_rules.py",
+        "tests/database/test_migrate.py",
+    ),
+    *("tests/database/test_store.py", "tests/database/test_store_reads.py", "tests/proof/test_contract.py"),
+    *(
+        "tests/trading/test_races.py",
+        "tests/trading/test_races_settling.py",
+        "tests/database/test_lock_reach.py",
+    ),
+    *(
+        "tests/database/test_plans.py",
+        "tests/database/test_upgrade_with_past.py",
+        "tests/operator/test_install.py",
+    ),
+    *(
+        "tests/operator/test_install_database.py",
+        "tests/database/test_unknown_words.py",
+        "tests/database/test_manual_locks.py",
+    ),
+    *(
+        "tests/launcher/test_private_server.py",
+        "tests/caretakers/test_consistency.py",
+        "tests/alerts/test_review.py",
+    ),
 )
 """What the server has a say in."""
 TEST_USER = "dca_test"

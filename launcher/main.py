@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from dca import rights  # standard library only
+from dca.runtime import file_owner  # standard library only
 from launcher import checks, setup
 from launcher.environment import PYTHON
 from launcher.output import ROOT, SetUpProblem, complain
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
     if command not in COMMANDS:
         print(f"The commands are:\n{_list()}\n\n{_no_command(command)}", file=sys.stderr)
         return 2
-    refusal = rights.refusal([ROOT], os.geteuid(), f"./bot {command}")
+    refusal = file_owner.refusal([ROOT], os.geteuid(), f"./bot {command}")
     if refusal is not None:
         print(f"bot: {refusal}", file=sys.stderr)
         return 1
@@ -114,7 +114,7 @@ def _become(command: str, rest: list[str]) -> NoReturn:
     """Set up, then replace this process: signals reach the program itself."""
     setup.ensure(development=command in PROOF, database=command in {"demo", "bench"} or command in PROOF)
     modules = {"demo": ["demo"], "exchange": ["paper_exchange"], "bench": ["bench"]}
-    modules["migrate"] = ["dca.operator.migrate"]
+    modules["migrate"] = ["dca.operator.setup.migrate"]
     modules |= {name: [f"proof.{package}"] for name, package in PROOF_PACKAGES.items()}
     module = modules.get(command) or ["dca.operator", command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

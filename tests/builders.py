@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dca.model import (
+from dca.core.model import (
     Asset,
     Cycle,
     CycleStatus,

@@ -6,10 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import consistency_checker
-from dca import settings
-from dca.job import Job
-from dca.model import CycleStatus
-from dca.runtime import Context
+from dca.caretakers.job import Job
+from dca.core.model import CycleStatus
+from dca.runtime import settings
+from dca.runtime.script import Context
 from tests.good_settings import GOOD
 from tests.rig import SYMBOL, Rig
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import consistency_checker
-from dca.job import Job
-from dca.model import CycleStatus
-from dca.records import Result
-from dca.runtime import Context
-from dca.settings import DatabaseSettings, EmailSettings, Settings
-from dca.store import Transaction
+from dca.caretakers.job import Job
+from dca.core.model import CycleStatus
+from dca.core.operations import Result
+from dca.database.store import Transaction
+from dca.runtime.script import Context
+from dca.runtime.settings import DatabaseSettings, EmailSettings, Settings
 from tests.caring import Between, edit
 from tests.good_settings import parsed
 from tests.rig import INSERT, SYMBOL, Rig

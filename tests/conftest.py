@@ -24,9 +24,9 @@ import mysql.connector
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from dca.model import CycleStatus
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.core.model import CycleStatus
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from launcher import mysql as mysql_programs
 from launcher.database import PrivateServer
 from tests.rig import INSERT, Rig

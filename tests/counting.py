@@ -5,11 +5,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from dca.logs import Troubles
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.store_connections import Connections, Link
-from dca.trader import Trader
+from dca.database.connections import Connections, Link
+from dca.database.store import Store
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.trader import Trader
 from tests.rig import LIMITS, Rig
 
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE) (\w+)")

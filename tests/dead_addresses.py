@@ -55,7 +55,7 @@ def with_two_addresses(folder: Path) -> list[str]:
     inside = f'mount --bind "{hosts}" /etc/hosts && exec "$@"'
     flags = "-m" if os.geteuid() == 0 else "-rm"
     command = ["unshare", flags, "sh", "-c", inside, "sh"]
-    look = "from dca import addresses; print([where[0] for _, where in addresses.of('localhost', 1)])"
+    look = "from dca.runtime import addresses; print([where[0] for _, where in addresses.of('localhost', 1)])"
     try:
         said = subprocess.run(
             [*command, sys.executable, "-c", look], capture_output=True, text=True, timeout=60, cwd=ROOT

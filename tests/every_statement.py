@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dca import store as store_module
-from dca.model import Cycle, CycleStatus, Mode, Order
-from dca.records import Finding, Incident, IncidentKind, Mail, MissingPosition, Result
-from dca.store import Transaction
-from dca.store_reports import By, Which
+from dca.core.model import Cycle, CycleStatus, Mode, Order
+from dca.core.operations import Finding, Incident, IncidentKind, Mail, MissingPosition, Result
+from dca.database import store as store_module
+from dca.database.report_queries import By, Which
+from dca.database.store import Transaction
 from tests.builders import D, order
 
 SYMBOLS = ("BTC/USD", "ETH/USD", "SOL/USD")

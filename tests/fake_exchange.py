@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from dca.errors import ExchangeUnavailable, RateLimited
-from dca.listings import Span
-from dca.model import (
+from dca.caretakers.exchange_lists import Span
+from dca.core.errors import ExchangeUnavailable, RateLimited
+from dca.core.model import (
     Accepted,
     Account,
     DefiniteReject,

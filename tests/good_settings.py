@@ -1,7 +1,7 @@
 """Settings with nothing wrong in them, for tests that change a value."""
 
-from dca import settings
-from dca.settings import Settings
+from dca.runtime import settings
+from dca.runtime.settings import Settings
 
 PRIVATE = 0o600
 

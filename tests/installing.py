@@ -15,9 +15,9 @@ from pathlib import Path
 import mysql.connector
 import pytest
 
-from dca.operator import env_file
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.operator.setup import env_file
+from dca.runtime.settings import DatabaseSettings
 from tests.conftest import Server
 from tests.processes import ROOT
 

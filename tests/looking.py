@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from dca import health
-from dca.health import PERIODS
-from dca.heartbeat import Beat
-from dca.model import Control, Mode
-from dca.operator.gate import Look
-from dca.operator.overview import Books, Market, Overview
-from dca.records import JobRun, Result
-from dca.settings import Venue
+from dca.alerts import conditions
+from dca.alerts.conditions import PERIODS
+from dca.core.model import Control, Mode
+from dca.core.operations import JobRun, Result
+from dca.operator.views.snapshot import Books, Market, Overview
+from dca.operator.views.why_gate import Look
+from dca.runtime.heartbeat import Beat
+from dca.runtime.settings import Venue
 from tests.builders import NOW, SYMBOL, D, asset, holding, quote, rules
 
 CONTROL = Control(install_id="abcd1234", account_id="account", epoch=1, mode=Mode.RUN)
@@ -58,15 +58,17 @@ def books(**changes: Any) -> Books:
         last_mail=None,
         unsent_mails=0,
         server_version="10.11.4-MariaDB",
-        judged=health.Books(control=CONTROL, assets=[], cycles=[], orders=[], good_runs={}, run_starts=[]),
+        judged=conditions.Books(
+            control=CONTROL, assets=[], cycles=[], orders=[], good_runs={}, run_starts=[]
+        ),
     )
     made = replace(default, **changes)
     return replace(made, judged=_judged(made)) if "judged" not in changes else made
 
 
-def _judged(of: Books) -> health.Books:
+def _judged(of: Books) -> conditions.Books:
     """The same, as a review reads it."""
-    return health.Books(
+    return conditions.Books(
         control=of.control,
         assets=of.assets,
         cycles=list(of.cycles.values()),

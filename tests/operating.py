@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dca.operator.__main__ import main
-from dca.settings import DatabaseSettings, ExchangeSettings, Venue
+from dca.runtime.settings import DatabaseSettings, ExchangeSettings, Venue
 from tests.processes import BotProcess
 
 NO_EXCHANGE = ExchangeSettings(

@@ -15,7 +15,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from dca.settings import EmailSettings
+from dca.runtime.settings import EmailSettings
 
 USER, PASSWORD = "bot@example.com", "sm7p-planted-secret"
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import requests
 
-from dca.settings import DatabaseSettings, ExchangeSettings, Venue
-from dca.supervisor import is_locked
+from dca.runtime.settings import DatabaseSettings, ExchangeSettings, Venue
+from dca.watchdog.process import is_locked
 
 ROOT = Path(__file__).resolve().parent.parent
 R = TypeVar("R")

@@ -12,7 +12,7 @@ import msgpack
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from dca.settings import ExchangeSettings, Venue
+from dca.runtime.settings import ExchangeSettings, Venue
 
 
 def frame(quotes: Sequence[tuple[str, float, float]], seconds: int = 1_767_322_800) -> bytes:

@@ -5,12 +5,12 @@ import threading
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dca.desk import Desk
-from dca.logs import Troubles
-from dca.model import Quote
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.trader import Trader
+from dca.core.model import Quote
+from dca.database.store import Store
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.trader import Trader
+from dca.trading.watchlist import Desk
 from tests.fake_exchange import FakeClock, FakeExchange
 from tests.rig import LIMITS, RULES, SYMBOL
 

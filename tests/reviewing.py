@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dca.records import Finding, Incident, IncidentKind, Mail
-from dca.review import Bids, review
-from dca.settings import DatabaseSettings, Settings
-from dca.store import Store
+from dca.alerts.review import Bids, review
+from dca.core.operations import Finding, Incident, IncidentKind, Mail
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings, Settings
 from tests.fake_exchange import FakeClock
 from tests.good_settings import parsed
 from tests.post_office import PostOffice, post_office

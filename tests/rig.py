@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from dca.desk import Desk
-from dca.fuse import Fuse
-from dca.logs import Troubles
-from dca.model import Asset, Cycle, CycleStatus, Order, Quote, TradingRules
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.trader import Limits, Trader
+from dca.core.model import Asset, Cycle, CycleStatus, Order, Quote, TradingRules
+from dca.core.order_limits import Fuse
+from dca.database.store import Store
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.trader import Limits, Trader
+from dca.trading.watchlist import Desk
 from tests.fake_exchange import FakeClock, FakeExchange
 
 SYMBOL = "BTC/USD"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dca.model import CycleStatus, Purpose
-from dca.store import Store, Transaction
+from dca.core.model import CycleStatus, Purpose
+from dca.database.store import Store, Transaction
 from tests import operating
 from tests.builders import D, done
 

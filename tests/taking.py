@@ -1,6 +1,6 @@
 """Taking from an inbox in a test: what is taken is done with."""
 
-from dca.inbox import Inbox, Item
+from dca.trading.inbox import Inbox, Item
 
 
 def taken(inbox: Inbox, seconds: float = 0.0) -> Item | None:

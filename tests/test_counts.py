@@ -15,20 +15,20 @@ import pytest
 
 import cooldown_manager
 import order_manager
-from dca import settings
-from dca.checker import Checker
-from dca.failures import Failures
-from dca.feed import Feed
-from dca.guard import Guard
-from dca.inbox import Inbox
-from dca.job import Job
-from dca.logs import Troubles
-from dca.main_loop import MainLoop
-from dca.model import CycleStatus, Quote
-from dca.runtime import Context
-from dca.settings import DatabaseSettings
-from dca.supervisor import Supervisor
-from dca.worker import Rests, Worker
+from dca.caretakers.consistency import Checker
+from dca.caretakers.job import Job
+from dca.core.model import CycleStatus, Quote
+from dca.exchange.streams import Feed
+from dca.runtime import settings
+from dca.runtime.crash_counter import Failures
+from dca.runtime.log_lines import Troubles
+from dca.runtime.script import Context
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.inbox import Inbox
+from dca.trading.main_loop import MainLoop
+from dca.trading.worker import Rests, Worker
+from dca.watchdog.process import Supervisor
+from dca.watchdog.run import Guard
 from tests.counting import CountedRig, Journal
 from tests.good_settings import GOOD
 from tests.quote_server import QuoteServer, frame

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.supervisor import is_locked
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
+from dca.watchdog.process import is_locked
 from tests.conftest import connected
 from tests.processes import ROOT, BotProcess, ExchangeProcess, eventually
 from tests.rig import INSERT

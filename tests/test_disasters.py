@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dca.broker import Broker
-from dca.model import Order
-from dca.settings import DatabaseSettings
-from dca.store import Store, Transaction
+from dca.core.model import Order
+from dca.database.store import Store, Transaction
+from dca.exchange.rest_client import Broker
+from dca.runtime.settings import DatabaseSettings
 from tests.processes import BotProcess, ExchangeProcess, eventually
 
 ROW = (

@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,25 @@ SOURCES = sorted(
 DCA = [file for file in SOURCES if file.is_relative_to(ROOT / "dca")]
 TREES = {file: ast.parse(file.read_text()) for file in SOURCES}
 
+ROOMS: dict[str, set[str]] = {
+    "core": set(),
+    "runtime": {"core"},
+    "exchange": {"core", "runtime"},
+    "database": {"core", "runtime"},
+    "alerts": {"core", "runtime", "exchange", "database"},
+    "trading": {"core", "runtime", "exchange", "database", "alerts"},
+    "caretakers": {"core", "runtime", "exchange", "database", "alerts", "trading"},
+    "watchdog": {"core", "runtime", "exchange", "database", "alerts", "trading", "caretakers"},
+    "operator": {
+        *("core", "runtime", "exchange", "database", "alerts", "trading", "caretakers", "watchdog"),
+    },
+}
+"""Each room of dca and those it may import: what lies below it. exchange and database never meet."""
 PURE = (
-    *("model", "ledger", "lifecycle", "strategy", "caretaking", "errors", "wire", "tripwire", "new_order"),
-    *("invariants", "locks", "fuse", "fees", "answers"),
-    *("reporting", "operator/ladder", "records", "incidents", "digest", "valuation", "repairs"),
+    *("alerts/digest", "alerts/incidents", "alerts/lock_details"),
+    *("exchange/parsing", "exchange/refusals", "operator/asset_settings/ladder"),
 )
+"""Outside core, and yet without clock and I/O."""
 IMPURE_STDLIB = {
     *("asyncio", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "select", "shutil"),
     *("signal", "socket", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid"),
@@ -35,17 +50,15 @@ IMPURE_STDLIB = {
 CLOCK_READERS = {"now", "utcnow", "today", "time", "time_ns", "gmtime", "localtime"}
 
 ONLY = {
-    "mysql": {"store.py", "store_connections.py", "store_setup.py"},
-    "alpaca": {"broker.py"},
-    "requests": {"broker.py"},
-    "asyncio": {"feed.py"},
-    "websockets": {"feed.py"},
-    "msgpack": {"feed.py"},
-    "dotenv": {"settings.py", "env_file.py"},
+    "mysql": {"database/store.py", "database/connections.py", "database/create_database.py"},
+    "alpaca": {"exchange/rest_client.py"},
+    "requests": {"exchange/rest_client.py"},
+    "asyncio": {"exchange/streams.py"},
+    "websockets": {"exchange/streams.py"},
+    "msgpack": {"exchange/streams.py"},
+    "dotenv": {"runtime/settings.py", "operator/setup/env_file.py"},
 }
 """Third parties, and the file of dca that talks to each: of two, one reads and one makes."""
-APART = ("store", "broker", "feed", "alerts")
-"""Never each other: they know the model and the errors, and what turns wire or rows into it."""
 
 
 def shown(file: Path) -> str:
@@ -68,10 +81,15 @@ def tops(file: Path) -> set[str]:
     return {name.split(".")[0] for name in imports(file)}
 
 
-def of_dca(file: Path) -> set[str]:
-    """The modules of dca that a file imports."""
+def rooms_of(file: Path) -> set[str]:
+    """The rooms of dca that a file imports from."""
     names = (name.split(".") for name in imports(file))
     return {parts[1] for parts in names if parts[0] == "dca" and len(parts) > 1}
+
+
+def inside(file: Path) -> str:
+    """A file's path in dca."""
+    return str(file.relative_to(ROOT / "dca"))
 
 
 def attributes(file: Path) -> Iterator[tuple[str, str, int]]:
@@ -82,30 +100,57 @@ def attributes(file: Path) -> Iterator[tuple[str, str, int]]:
 
 
 def test_there_is_something_to_read() -> None:
-    assert {"store.py", "trader.py", "model.py"} <= {file.name for file in DCA}
+    assert {"database/store.py", "trading/trader.py", "core/model.py"} <= {inside(file) for file in DCA}
     assert (ROOT / "main_app.py") in SOURCES and (ROOT / "bot") in SOURCES
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_pure_modules_know_only_the_standard_library_and_each_other(name: str) -> None:
-    file = ROOT / "dca" / f"{name}.py"
-    strangers = tops(file) - {"dca"} - (sys.stdlib_module_names - IMPURE_STDLIB)
-    assert strangers == set()
-    assert of_dca(file) <= {*PURE}
-    assert [(of, what) for of, what, _ in attributes(file) if what in CLOCK_READERS] == []
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_lies_below_it(room: str) -> None:
+    files = [file for file in DCA if inside(file).startswith(f"{room}/")]
+    assert files
+    for file in files:
+        assert rooms_of(file) <= {room, *ROOMS[room]}, shown(file)
 
 
-def test_the_layers_point_downwards() -> None:
+def test_every_file_of_dca_is_in_a_room() -> None:
+    assert {inside(file).split("/")[0] for file in DCA} == {"__init__.py", *ROOMS}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Modules can be put in an order in which each imports only earlier ones."""
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in SOURCES}
+    needs = {name: {each for each in imports(file) if each in modules} for name, file in modules.items()}
+    list(TopologicalSorter(needs).static_order())  # raises CycleError with the circle
+
+
+@pytest.mark.parametrize("name", ["core", *PURE])
+def test_pure_modules_know_only_the_standard_library_and_core(name: str) -> None:
+    files = [file for file in DCA if inside(file).startswith(f"{name}/") or inside(file) == f"{name}.py"]
+    assert files
+    for file in files:
+        assert tops(file) - {"dca"} - (sys.stdlib_module_names - IMPURE_STDLIB) == set(), shown(file)
+        modules = {each for each in imports(file) if each.startswith("dca.") and each.count(".") > 1}
+        assert {each for each in modules if not _is_pure(each)} == set(), shown(file)
+        assert [(of, what) for of, what, _ in attributes(file) if what in CLOCK_READERS] == [], shown(file)
+
+
+def _is_pure(module: str) -> bool:
+    path = module.removeprefix("dca.").replace(".", "/")
+    return path.startswith("core/") or any(path == each or path.startswith(f"{each}/") for each in PURE)
+
+
+def test_inside_core_the_layers_point_downwards() -> None:
     """strategy and lifecycle know the ledger and the model; none of those knows what is above it."""
     order = ["errors", "model", "ledger", "lifecycle", "strategy"]
     for rank, name in enumerate(order):
-        assert of_dca(ROOT / "dca" / f"{name}.py") <= set(order[:rank]), name
-    assert of_dca(ROOT / "dca" / "model.py") == set()
+        names = imports(ROOT / "dca" / "core" / f"{name}.py")
+        known = {each.split(".")[2] for each in names if each.startswith("dca.core.")}
+        assert known <= {*order[:rank], "cents"}, name
 
 
 @pytest.mark.parametrize("package", ONLY)
 def test_each_third_party_has_one_user(package: str) -> None:
-    assert {file.name for file in DCA if package in tops(file)} == ONLY[package]
+    assert {inside(file) for file in DCA if package in tops(file)} == ONLY[package]
 
 
 def test_scripts_talk_to_no_third_party() -> None:
@@ -114,23 +159,16 @@ def test_scripts_talk_to_no_third_party() -> None:
             assert tops(file) & ONLY.keys() == set(), shown(file)
 
 
-def test_the_edges_do_not_know_each_other() -> None:
-    present = [name for name in APART if (ROOT / "dca" / f"{name}.py").exists()]
-    assert {"store", "broker", "feed"} <= set(present)
-    for name in present:
-        assert of_dca(ROOT / "dca" / f"{name}.py") & set(APART) == set(), name
-
-
 def test_only_settings_reads_the_environment() -> None:
     names = {"environ", "environb", "getenv", "putenv"}
-    readers = {file.name for file in DCA for _, what, _ in attributes(file) if what in names}
+    readers = {inside(file) for file in DCA for _, what, _ in attributes(file) if what in names}
     taken = {
-        file.name
+        inside(file)
         for file in DCA
         for name in imports(file)
         if name.split(".")[0] == "os" and name.split(".")[-1] in names
     }
-    assert readers | taken == {"settings.py"}
+    assert readers | taken == {"runtime/settings.py"}
 
 
 def test_only_clock_reads_the_clock() -> None:
@@ -140,7 +178,7 @@ def test_only_clock_reads_the_clock() -> None:
         f"{shown(file)}:{line} {of}.{what}"
         for file in DCA
         for of, what, line in attributes(file)
-        if of in modules and what in CLOCK_READERS and file.name != "clock.py"
+        if of in modules and what in CLOCK_READERS and inside(file) != "runtime/clock.py"
     ]
     taken = [
         f"{shown(file)} {name}"
@@ -200,7 +238,7 @@ def test_one_broad_except_where_a_script_ends() -> None:
             if node.type is None or "Exception" in names or ("BaseException" in names and swallows):
                 found.append(shown(file))
     # In the simulation a whole script ends where its greenlet does.
-    assert found == ["dca/runtime.py", "proof/simulation/hub.py"]
+    assert found == ["dca/runtime/script.py", "proof/simulation/hub.py"]
 
 
 def test_files_and_functions_stay_short() -> None:

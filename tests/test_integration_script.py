@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from integration.options import parse
 from tests.conftest import SCHEMA, Server, connected
 from tests.processes import ROOT, ExchangeProcess

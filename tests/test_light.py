@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from dca.clock import SystemClock
-from dca.guard import KEYS_GOOD_FOR
-from dca.heartbeat import Heartbeat
-from dca.model import CycleStatus
-from dca.records import Result
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.core.model import CycleStatus
+from dca.core.operations import Result
+from dca.database.store import Store
+from dca.runtime.clock import SystemClock
+from dca.runtime.heartbeat import Heartbeat
+from dca.runtime.settings import DatabaseSettings
+from dca.watchdog.run import KEYS_GOOD_FOR
 from paper_exchange.pairs import all_pairs
 from tests.conftest import Server
 from tests.processes import ROOT, BotProcess, ExchangeProcess
@@ -29,19 +29,19 @@ from tests.rig import INSERT
 NOBODYS = {
     *("pandas", "numpy", "pytz", "sseclient", "rich", "aiohttp"),
     *("alpaca.trading", "alpaca.data", "alpaca.broker"),
-    *("paper_exchange", "demo", "launcher", "tests", "dca.operator", "dca.reporting"),
+    *("paper_exchange", "demo", "launcher", "tests", "dca.operator", "dca.core.report_rows"),
 }
-STREAMS = {"asyncio", "websockets", "msgpack", "dca.feed"}
-REST = {"alpaca", "requests", "urllib3", "pydantic", "http.client", "dca.broker"}
-MAIL = {"smtplib", "email", "dca.alerts", "urllib.request"}
-IDLE = {"argparse", "dca.locks"}
+STREAMS = {"asyncio", "websockets", "msgpack", "dca.exchange.streams"}
+REST = {"alpaca", "requests", "urllib3", "pydantic", "http.client", "dca.exchange.rest_client"}
+MAIL = {"smtplib", "email", "dca.alerts.smtp", "urllib.request"}
+IDLE = {"argparse", "dca.alerts.lock_details"}
 """What a run by cron needs only when there is something to do."""
 
 WITHOUT = {
     "cooldown_manager": NOBODYS | STREAMS | REST | MAIL | IDLE,
     "watchdog": NOBODYS | STREAMS | REST | MAIL | IDLE,
-    "order_manager": NOBODYS | STREAMS | {"smtplib", "dca.alerts", "argparse"},
-    "consistency_checker": NOBODYS | STREAMS | {"smtplib", "dca.alerts", "argparse"},
+    "order_manager": NOBODYS | STREAMS | {"smtplib", "dca.alerts.smtp", "argparse"},
+    "consistency_checker": NOBODYS | STREAMS | {"smtplib", "dca.alerts.smtp", "argparse"},
 }
 MOST_STATEMENTS = {"cooldown_manager": 28, "watchdog": 64, "order_manager": 28, "consistency_checker": 120}
 """For twenty assets, and with the session's own, eight for each connection."""
@@ -110,7 +110,7 @@ def test_a_caretaker_with_nothing_to_do_is_light(quiet: Quiet, server: Server, n
     statements = _statements(server)
     imported = quiet.imported_by(name)
     statements = _statements(server) - statements
-    assert {"dca.store", "mysql.connector"} <= imported
+    assert {"dca.database.store", "mysql.connector"} <= imported
     assert imported & WITHOUT[name] == set()
     assert statements <= MOST_STATEMENTS[name]
 
@@ -128,8 +128,8 @@ def test_main_app_needs_no_table_library_and_no_mail() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr[-500:]
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert {"dca.feed", "alpaca.common.rest"} <= imported
-    assert imported & (NOBODYS | {"smtplib", "dca.alerts"}) == set()
+    assert {"dca.exchange.streams", "alpaca.common.rest"} <= imported
+    assert imported & (NOBODYS | {"smtplib", "dca.alerts.smtp"}) == set()
 
 
 def _statements(server: Server) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 
 SCRIPTS = ("order_manager.py", "cooldown_manager.py", "consistency_checker.py", "watchdog.py")

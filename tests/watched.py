@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from dca import settings
-from dca.clock import SystemClock
-from dca.guard import Guard
-from dca.job import Job
-from dca.runtime import Context
-from dca.settings import Settings
-from dca.store import Store
-from dca.supervisor import Patience, Supervisor, is_locked
+from dca.caretakers.job import Job
+from dca.database.store import Store
+from dca.runtime import settings
+from dca.runtime.clock import SystemClock
+from dca.runtime.script import Context
+from dca.runtime.settings import Settings
+from dca.watchdog.process import Patience, Supervisor, is_locked
+from dca.watchdog.run import Guard
 from tests.processes import ROOT, BotProcess
 
 SHORT = Patience(terminate=0.5, kill=10, start=10)
@@ -23,8 +23,8 @@ STAND_IN = f"""
 import signal, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from dca import runtime, settings
-lock = runtime._lock(settings.load().state_dir / "main_app.lock")
+from dca.runtime import script, settings
+lock = script._lock(settings.load().state_dir / "main_app.lock")
 if lock is None:
     print("already running")
     sys.exit(0)

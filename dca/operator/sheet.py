@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dca.operator import layout
+from dca.operator import formatting
 
 Cell = str | Text
 
@@ -42,7 +42,7 @@ class Sheet:
 
     def beside(self) -> Table:
         """One line a row."""
-        made = layout.table([], [])
+        made = formatting.table([], [])
         for pair in self.pairs:
             for head in filter(None, (pair.top, pair.bottom)):
                 _column(made, head, pair)
@@ -54,7 +54,7 @@ class Sheet:
 
     def stacked(self) -> Table:
         """Two lines a row."""
-        made = layout.table([], [])
+        made = formatting.table([], [])
         for pair in self.pairs:
             _column(made, f"{pair.top}\n{pair.bottom}", pair)
         for row in self.rows:
@@ -63,7 +63,7 @@ class Sheet:
 
     def show(self, console: Console, *narrower: Table) -> None:
         """Print it between empty lines; `narrower`: what comes after two lines a row."""
-        layout.show(console, self.beside(), self.stacked(), *narrower)
+        formatting.show(console, self.beside(), self.stacked(), *narrower)
 
 
 def _column(made: Table, head: str, pair: Pair) -> None:

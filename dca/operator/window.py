@@ -7,7 +7,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from dca.operator import layout
+from dca.operator import formatting
 
 
 def chosen(
@@ -15,7 +15,7 @@ def chosen(
 ) -> Table:
     """The first form of a table that is narrow enough and with which the `whole` screen is not too high; with
     which it is not too wide, if it is too high with each (or `height` is None)."""
-    narrow = [each for each in forms if layout.fits(console, each)] or [forms[-1]]
+    narrow = [each for each in forms if formatting.fits(console, each)] or [forms[-1]]
     if height is None:
         return narrow[0]
     low = (each for each in narrow if _height(console, whole(each)) <= height)

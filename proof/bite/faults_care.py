@@ -2,8 +2,8 @@
 
 from proof.bite.fault import Fault
 
-CARETAKING = "dca/caretaking.py"
-CHECKER = "dca/checker.py"
+CARETAKING = "dca/core/order_cleanup.py"
+CHECKER = "dca/caretakers/consistency.py"
 MANAGER = "order_manager.py"
 
 FAULTS = (
@@ -14,7 +14,7 @@ FAULTS = (
         old="*(unknown.foreign if settings.cancel_foreign_orders else ())]\n",
         new="*unknown.foreign]\n",
         costs="the user's own orders are gone",
-        tests=("tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
+        tests=("tests/caretakers/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
         also=("prove",),
     ),
     Fault(
@@ -25,8 +25,8 @@ FAULTS = (
         new="set()\n",
         costs="every take-profit and every buy is canceled, once a minute",
         tests=(
-            "tests/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
-            "tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",
+            "tests/caretakers/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+            "tests/caretakers/test_managers.py::test_orphans_go_and_foreign_orders_stay",
         ),
     ),
     Fault(
@@ -62,8 +62,8 @@ FAULTS = (
         new="        if order.side is Side.BUY and order.state in _AT_THE_EXCHANGE\n",
         costs="no buy ever fills",
         tests=(
-            "tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",
-            "tests/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
+            "tests/caretakers/test_managers.py::test_orphans_go_and_foreign_orders_stay",
+            "tests/caretakers/test_managers.py::test_F23_a_young_order_and_one_without_an_answer_are_left_alone",
         ),
     ),
     Fault(
@@ -73,13 +73,13 @@ FAULTS = (
         old="        orphans=tuple(each for each in unknown if each.client_order_id.startswith(prefix)),\n",
         new="        orphans=tuple(unknown),\n",
         costs="the user's own orders are gone",
-        tests=("tests/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
+        tests=("tests/caretakers/test_managers.py::test_orphans_go_and_foreign_orders_stay",),
     ),
     Fault(
         name="caretaker-of-another-account",
         number="F49",
         file=MANAGER,
-        old="    start_checks.check_binding(control, job.broker.account(), settings.database.name)\n",
+        old="    account_checks.check_binding(control, job.broker.account(), settings.database.name)\n",
         new="",
         costs="cancels orders of one account by the books of another",
         tests=(
@@ -92,19 +92,19 @@ FAULTS = (
         file=CHECKER,
         old="            self._look_again(rules, suspects)\n",
         new="            for seen in suspects:\n"
-        "                if caretaking.is_gone(seen):\n                    self._end(seen)\n"
-        "                else:\n                    self._lock(seen.asset, caretaking.breaks(seen))\n",
+        "                if order_cleanup.is_gone(seen):\n                    self._end(seen)\n"
+        "                else:\n                    self._lock(seen.asset, order_cleanup.breaks(seen))\n",
         costs="a position that lags behind ends a cycle that holds coins; the next one buys again",
-        tests=("tests/test_checker.py::test_a_position_that_is_gone_once_is_not_gone",),
+        tests=("tests/caretakers/test_consistency.py::test_a_position_that_is_gone_once_is_not_gone",),
     ),
     Fault(
         name="gone-at-the-second-look-is-gone",
         number="F57",
         file=CHECKER,
-        old="            if caretaking.is_gone(books) and caretaking.is_gone(seen):\n",
-        new="            if caretaking.is_gone(books):\n",
+        old="            if order_cleanup.is_gone(books) and order_cleanup.is_gone(seen):\n",
+        new="            if order_cleanup.is_gone(books):\n",
         costs="one empty answer counts as a run that saw the coins gone",
-        tests=("tests/test_checker.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
+        tests=("tests/caretakers/test_consistency.py::test_short_at_first_and_gone_then_is_not_gone_twice",),
     ),
     Fault(
         name="gone-after-one-run",
@@ -114,7 +114,7 @@ FAULTS = (
         new="    return missing.looks > 0 or",
         costs="an account that shows no positions for a minute ends a cycle that holds coins",
         tests=(
-            "tests/test_absences.py::"
+            "tests/caretakers/test_absences.py::"
             "test_F57_a_position_that_is_gone_ends_its_cycle_and_the_next_begins_in_cooldown",
         ),
         also=("prove",),
@@ -127,7 +127,7 @@ FAULTS = (
         new="            found = {asset.id}\n",
         costs="an empty list of positions ends every cycle, and all are bought again",
         tests=(
-            "tests/test_absences.py::test_an_empty_list_of_positions_ends_no_cycle_however_long_it_lasts",
+            "tests/caretakers/test_absences.py::test_an_empty_list_of_positions_ends_no_cycle_however_long_it_lasts",
         ),
     ),
     Fault(
@@ -137,7 +137,9 @@ FAULTS = (
         old="        if others or sales:\n",
         new="        if sales:\n",
         costs="a list that becomes empty between the two looks ends a cycle",
-        tests=("tests/test_absences.py::test_a_list_that_is_empty_at_the_second_look_ends_nothing",),
+        tests=(
+            "tests/caretakers/test_absences.py::test_a_list_that_is_empty_at_the_second_look_ends_nothing",
+        ),
     ),
     Fault(
         name="gone-although-somebody-sold-it",
@@ -147,26 +149,29 @@ FAULTS = (
         new="        if others:\n",
         costs="a sale by hand is in no book, and its cycle ends as error",
         tests=(
-            "tests/test_absences.py::test_F57_all_sold_by_hand_is_told_with_its_price_and_ends_by_accept",
+            "tests/caretakers/test_absences.py::test_F57_all_sold_by_hand_is_told_with_its_price_and_ends_by_accept",
         ),
     ),
     Fault(
         name="pairs-in-flight-are-not-missing",
         number="F57",
         file=CHECKER,
-        old="        self._short = caretaking.short_of_coins(after.assets, after.cycles, positions, rules)\n",
+        old="        self._short = order_cleanup.short_of_coins("
+        "after.assets, after.cycles, positions, rules)\n",
         new="        idle = [a for a in after.assets if a.id in after.cycles\n"
-        "                and not caretaking.in_flight(after.orders[after.cycles[a.id].id])]\n"
-        "        self._short = caretaking.short_of_coins(idle, after.cycles, positions, rules)\n",
+        "                and not order_cleanup.in_flight(after.orders[after.cycles[a.id].id])]\n"
+        "        self._short = order_cleanup.short_of_coins(idle, after.cycles, positions, rules)\n",
         costs="an empty list counts as evidence while an order of another pair is open",
-        tests=("tests/test_absences.py::test_a_pair_with_an_order_in_flight_is_counted_among_the_missing",),
+        tests=(
+            "tests/caretakers/test_absences.py::test_a_pair_with_an_order_in_flight_is_counted_among_the_missing",
+        ),
     ),
     Fault(
         name="ended-without-another-look-at-the-rows",
         number="F13",
         file=CHECKER,
-        old="            if not caretaking.holds_the_same(cycle, seen) or "
-        "caretaking.in_flight(orders):\n                return False\n",
+        old="            if not order_cleanup.holds_the_same(cycle, seen) or "
+        "order_cleanup.in_flight(orders):\n                return False\n",
         new="",
         costs="a cycle that has just bought or sold ends as error",
         tests=(
@@ -177,12 +182,12 @@ FAULTS = (
         name="judged-while-an-order-is-in-flight",
         number="F13",
         file=CHECKER,
-        old="            if asset.id in self._own.sick or caretaking.in_flight(after.orders[cycle.id]):\n",
+        old="            if asset.id in self._own.sick or order_cleanup.in_flight(after.orders[cycle.id]):\n",
         new="            if asset.id in self._own.sick:\n",
         costs="a sell that fills is taken for coins that vanish",
         tests=(
-            "tests/test_checker.py::test_a_sell_in_flight_is_no_shortage",
-            "tests/test_checker.py::test_a_sell_that_has_sold_a_part_is_no_shortage",
+            "tests/caretakers/test_consistency.py::test_a_sell_in_flight_is_no_shortage",
+            "tests/caretakers/test_consistency.py::test_a_sell_that_has_sold_a_part_is_no_shortage",
         ),
     ),
     Fault(
@@ -192,7 +197,7 @@ FAULTS = (
         old="        if not breaks and asset.lock_kind is LockKind.BREAK:\n",
         new="        if not breaks and asset.lock_reason is not None:\n",
         costs="the asset that main_app dies over is let loose again and again",
-        tests=("tests/test_checker.py::test_a_lock_after_crashes_and_one_made_by_hand_stay",),
+        tests=("tests/caretakers/test_consistency.py::test_a_lock_after_crashes_and_one_made_by_hand_stay",),
     ),
     Fault(
         name="positions-have-slashes",
@@ -201,7 +206,7 @@ FAULTS = (
         old='        slashless = symbol.replace("/", "")\n',
         new="        slashless = symbol\n",
         costs="no position is ever found: every cycle ends as error and buys again",
-        tests=("tests/test_checker.py::test_two_agreeing_books_are_left_alone",),
+        tests=("tests/caretakers/test_consistency.py::test_two_agreeing_books_are_left_alone",),
     ),
     Fault(
         name="checker-settles-nothing",
@@ -210,7 +215,7 @@ FAULTS = (
         old="        if job.dry_run or not orders:\n            return []\n",
         new="        return []\n",
         costs="with main_app down a fill stays unknown",
-        tests=("tests/test_checker.py::test_it_settles_what_the_main_app_missed",),
+        tests=("tests/caretakers/test_consistency.py::test_it_settles_what_the_main_app_missed",),
     ),
     Fault(
         name="shortage-is-no-break",
@@ -221,7 +226,7 @@ FAULTS = (
         new="    if books.cycle is not None:\n        return []\n",
         costs="coins that are missing are noticed when they should be sold",
         tests=(
-            "tests/test_checker.py::test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself",
+            "tests/caretakers/test_consistency.py::test_F57_a_part_sold_elsewhere_locks_with_the_numbers_and_unlocks_by_itself",
         ),
     ),
     Fault(
@@ -232,7 +237,7 @@ FAULTS = (
         new="    for lost in books.forgotten[:0]:\n",
         costs="after a restored backup fills that it forgot are never missed",
         tests=(
-            "tests/test_checker.py::test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted",
+            "tests/caretakers/test_consistency.py::test_an_order_that_an_older_backup_forgot_locks_until_it_is_accepted",
         ),
     ),
     Fault(
@@ -243,7 +248,7 @@ FAULTS = (
         new="    if nonsense(books) is not None or books.differences:\n",
         costs="a sale of our own that a backup forgot ends the cycle as error, and its money is in no book",
         tests=(
-            "tests/test_wishes.py::test_a_sale_that_an_older_backup_forgot_is_no_proof_that_coins_are_gone",
+            "tests/trading/test_sell_requests.py::test_a_sale_that_an_older_backup_forgot_is_no_proof_that_coins_are_gone",
         ),
     ),
     Fault(
@@ -253,7 +258,9 @@ FAULTS = (
         old="            return False  # main_app was first\n",
         new="            pass\n",
         costs="dies with every cooldown that main_app ends in the same second",
-        tests=("tests/test_managers.py::test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone",),
+        tests=(
+            "tests/caretakers/test_managers.py::test_a_cooldown_that_main_app_ended_meanwhile_is_left_alone",
+        ),
     ),
     Fault(
         name="cooldown-never-over",
@@ -262,45 +269,47 @@ FAULTS = (
         old='    return "its time is up" if now >= ends_at else None\n',
         new='    return "its time is up"\n',
         costs="every cooldown is over within a minute",
-        tests=("tests/test_managers.py::test_a_cooldown_ends_when_its_time_is_up",),
+        tests=("tests/caretakers/test_managers.py::test_a_cooldown_ends_when_its_time_is_up",),
     ),
     Fault(
         name="adopted-by-what-was-shown",
         number="F24",
-        file="dca/operator/adopt.py",
+        file="dca/operator/actions/adopt.py",
         old="    if cycle.version != holding.cycle.version:\n",
         new="    if False:\n",
         costs="coins are taken in twice",
-        tests=("tests/test_holdings.py::test_a_cycle_that_changed_since_it_was_shown_is_shown_again",),
+        tests=(
+            "tests/operator/test_holding.py::test_a_cycle_that_changed_since_it_was_shown_is_shown_again",
+        ),
     ),
     Fault(
         name="more-adopted-than-there-is",
         number="F24",
-        file="dca/outside.py",
+        file="dca/core/outside_trades.py",
         old="    if qty > free:\n",
         new="    if False:\n",
         costs="the ledger holds what the account has not",
-        tests=("tests/test_holdings.py::test_what_cannot_be_adopted",),
+        tests=("tests/operator/test_holding.py::test_what_cannot_be_adopted",),
     ),
     Fault(
         name="accepted-a-moment-after-a-fill",
         number="F57",
-        file="dca/operator/accept.py",
+        file="dca/operator/actions/accept.py",
         old="    why_not = _why_not_accept(holding, open_ends.lost) or too_soon(tools, asset)\n",
         new="    why_not = _why_not_accept(holding, open_ends.lost)\n",
         costs="a position that lags behind a fill is booked as sold outside",
-        tests=("tests/test_wishes.py::test_a_fill_a_moment_ago_lets_nobody_adopt_or_accept",),
+        tests=("tests/trading/test_sell_requests.py::test_a_fill_a_moment_ago_lets_nobody_adopt_or_accept",),
     ),
     Fault(
         name="old-lock-forgotten",
         number="F95",
-        file="dca/listings.py",
+        file="dca/caretakers/exchange_lists.py",
         old="for at in sorted(locks)",
         new="for at in sorted(locks)[:0]",
         costs="an asset whose books disagree trades again once the order behind it has grown old",
         tests=(
-            "tests/test_invariants_looks.py::test_a_lock_does_not_end_because_the_order_behind_it_has_grown_old",
-            "tests/test_listings.py::test_around_an_old_lock_and_the_recent_past_but_not_what_is_between",
+            "tests/caretakers/test_invariants_judged.py::test_a_lock_does_not_end_because_the_order_behind_it_has_grown_old",
+            "tests/caretakers/test_exchange_lists.py::test_around_an_old_lock_and_the_recent_past_but_not_what_is_between",
         ),
     ),
 )

@@ -2,27 +2,29 @@
 
 from proof.bite.fault import Fault
 
-STORE = "dca/store.py"
-CONNECTIONS = "dca/store_connections.py"
+STORE = "dca/database/store.py"
+CONNECTIONS = "dca/database/connections.py"
 
 FAULTS = (
     Fault(
         name="every-order-of-a-cycle-is-read",
         number="F95",
-        file="dca/store_rows.py",
+        file="dca/database/rows.py",
         old='    "SELECT id FROM dca_orders WHERE counts_in_cycle_id = %s"\n',
         new='    "SELECT id FROM dca_orders WHERE cycle_id = %s"\n',
         costs="after weeks of a base order that nobody fills a claim takes seconds, and comes too late",
-        tests=("tests/test_long_cycle.py::test_no_step_reads_what_bought_nothing",),
+        tests=("tests/database/test_long_cycle.py::test_no_step_reads_what_bought_nothing",),
     ),
     Fault(
         name="a-late-fill-s-order-is-not-found",
         number="F73",
-        file="dca/bookkeeper.py",
+        file="dca/trading/bookkeeper.py",
         old="        orders = tx.counting_orders(cycle_id, snapshot.client_order_id)\n",
         new="        orders = tx.counting_orders(cycle_id)\n",
         costs="the process dies over a fill of an order that had bought nothing",
-        tests=("tests/test_long_cycle.py::test_a_late_fill_of_one_that_had_bought_nothing_is_booked",),
+        tests=(
+            "tests/database/test_long_cycle.py::test_a_late_fill_of_one_that_had_bought_nothing_is_booked",
+        ),
     ),
     Fault(
         name="live-cycle-not-locked",
@@ -31,7 +33,7 @@ FAULTS = (
         old='WHERE live_asset_id = %s FOR UPDATE"',
         new='WHERE live_asset_id = %s"',
         costs="two processes decide on the same row at the same time",
-        tests=("tests/test_store.py::test_what_is_read_to_be_written_is_held",),
+        tests=("tests/database/test_store.py::test_what_is_read_to_be_written_is_held",),
     ),
     Fault(
         name="cycle-not-locked",
@@ -40,7 +42,7 @@ FAULTS = (
         old='FROM dca_cycles WHERE id = %s FOR UPDATE"',
         new='FROM dca_cycles WHERE id = %s"',
         costs="a caretaker and main_app book the same fill over each other",
-        tests=("tests/test_store.py::test_what_is_read_to_be_written_is_held",),
+        tests=("tests/database/test_store.py::test_what_is_read_to_be_written_is_held",),
     ),
     Fault(
         name="kill-switch-not-held-still",
@@ -49,7 +51,7 @@ FAULTS = (
         old=' FROM dca_control LOCK IN SHARE MODE"',
         new=' FROM dca_control"',
         costs="an order is claimed while the operator halts trading",
-        tests=("tests/test_store.py::test_what_is_read_to_be_written_is_held",),
+        tests=("tests/database/test_store.py::test_what_is_read_to_be_written_is_held",),
     ),
     Fault(
         name="version-not-compared",
@@ -58,7 +60,7 @@ FAULTS = (
         old="        if changed != 1:\n",
         new="        if changed > 1:\n",
         costs="a write that did not happen is taken for one that did",
-        tests=("tests/test_store.py::test_a_write_on_an_old_version_is_our_bug",),
+        tests=("tests/database/test_store.py::test_a_write_on_an_old_version_is_our_bug",),
     ),
     Fault(
         name="half-a-transaction-is-committed",
@@ -67,7 +69,7 @@ FAULTS = (
         old="                # Closing rolls back for certain; a ROLLBACK on a sick connection would not.\n",
         new="                connection.commit()\n",
         costs="an order without its claim, a sale without its next cycle",
-        tests=("tests/test_store.py::test_any_exception_rolls_everything_back",),
+        tests=("tests/database/test_store.py::test_any_exception_rolls_everything_back",),
     ),
     Fault(
         name="deadlocks-are-bugs",
@@ -76,7 +78,7 @@ FAULTS = (
         old="_RERUN = {errorcode.ER_LOCK_DEADLOCK, errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}\n",
         new="_RERUN = {errorcode.ER_LOCK_WAIT_TIMEOUT, 1020, 1317}\n",
         costs="what lost a deadlock is not done at all",
-        tests=("tests/test_store.py::test_the_loser_of_a_deadlock_runs_again",),
+        tests=("tests/database/test_store.py::test_the_loser_of_a_deadlock_runs_again",),
     ),
     Fault(
         name="lost-connections-are-not-replaced",
@@ -87,8 +89,8 @@ FAULTS = (
         more=(("            if finished:\n", "            if link is not None:\n"),),
         costs="after one restart of the database nothing is booked any more",
         tests=(
-            "tests/test_store.py::test_a_killed_connection_is_replaced",
-            "tests/test_store.py::test_a_connection_killed_in_the_middle_reruns_the_whole",
+            "tests/database/test_store.py::test_a_killed_connection_is_replaced",
+            "tests/database/test_store.py::test_a_connection_killed_in_the_middle_reruns_the_whole",
         ),
     ),
     Fault(
@@ -98,7 +100,7 @@ FAULTS = (
         old="        if code == errorcode.ER_DUP_ENTRY:\n",
         new="        if code is None:\n",
         costs="whoever comes second dies, and after five deaths stays down",
-        tests=("tests/test_store.py::test_a_second_live_cycle_is_a_lost_race",),
+        tests=("tests/database/test_store.py::test_a_second_live_cycle_is_a_lost_race",),
     ),
     Fault(
         name="read-committed-dropped",
@@ -108,7 +110,7 @@ FAULTS = (
         new="",
         costs="decides on rows as they were before it waited for the lock",
         tests=(
-            "tests/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",
+            "tests/database/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",
             "tests/proof/test_faults_database.py::test_F33_what_another_process_committed_a_moment_ago_is_what_is_decided_on",
         ),
     ),
@@ -119,7 +121,7 @@ FAULTS = (
         old="SESSION time_zone = '+00:00', ",
         new="",
         costs="cooldowns end an hour early, orders look stale",
-        tests=("tests/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",),
+        tests=("tests/database/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",),
     ),
     Fault(
         name="values-cut-to-fit",
@@ -129,8 +131,8 @@ FAULTS = (
         new="sql_mode = '",
         costs="a quantity that does not fit becomes another one",
         tests=(
-            "tests/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",
-            "tests/test_store.py::test_a_value_that_does_not_fit_is_never_cut",
+            "tests/database/test_store.py::test_the_session_is_strict_and_utc_whatever_the_server_says",
+            "tests/database/test_store.py::test_a_value_that_does_not_fit_is_never_cut",
         ),
     ),
     Fault(
@@ -149,7 +151,7 @@ FAULTS = (
         old='            " WHERE order_id = %s AND answer IS NULL AND sent_at < %s",\n',
         new='            " WHERE order_id = %s AND answer IS NULL AND sent_at < %s + INTERVAL 1 YEAR",\n',
         costs="a request that is still on its way counts as answered: a refusal is final too soon",
-        tests=("tests/test_store_reads.py::test_attempts_are_counted_and_answered_once",),
+        tests=("tests/database/test_store_reads.py::test_attempts_are_counted_and_answered_once",),
     ),
     Fault(
         name="answers-are-overwritten",
@@ -158,21 +160,21 @@ FAULTS = (
         old='            " AND answer IS NULL",\n',
         new='            "",\n',
         costs="a late refusal takes back what was accepted",
-        tests=("tests/test_store_reads.py::test_attempts_are_counted_and_answered_once",),
+        tests=("tests/database/test_store_reads.py::test_attempts_are_counted_and_answered_once",),
     ),
     Fault(
         name="ghosts-are-not-asked-for",
         number="F22",
-        file="dca/store_rows.py",
+        file="dca/database/rows.py",
         old="OPEN = \"(live_asset_id IS NOT NULL OR (state = 'ghost' AND closed_at IS NULL))\"\n",
         new='OPEN = "live_asset_id IS NOT NULL"\n',
         costs="an order that was given up and turned up stays open, and fills",
-        tests=("tests/test_store_reads.py::test_what_may_still_fill_is_open",),
+        tests=("tests/database/test_store_reads.py::test_what_may_still_fill_is_open",),
     ),
     Fault(
         name="times-are-local",
         number="F62",
-        file="dca/store_rows.py",
+        file="dca/database/rows.py",
         old="        return value.astimezone(UTC).replace(tzinfo=None)\n",
         new="        return value.astimezone().replace(tzinfo=None)\n",
         costs="cooldowns end an hour early, orders look stale",
@@ -185,7 +187,7 @@ FAULTS = (
         old="    UNIQUE KEY asset_id_has_one_live_order (live_asset_id),\n",
         new="",
         costs="the last line of defense against a second order is gone",
-        tests=("tests/test_store.py::test_a_second_order_is_a_lost_race",),
+        tests=("tests/database/test_store.py::test_a_second_order_is_a_lost_race",),
     ),
     Fault(
         name="two-live-cycles-allowed",
@@ -194,7 +196,7 @@ FAULTS = (
         old="    ADD UNIQUE KEY asset_id_has_one_live_cycle (live_asset_id),\n",
         new="",
         costs="two cycles buy the same asset",
-        tests=("tests/test_store.py::test_a_second_live_cycle_is_a_lost_race",),
+        tests=("tests/database/test_store.py::test_a_second_live_cycle_is_a_lost_race",),
     ),
     Fault(
         name="ids-may-be-used-twice",
@@ -203,16 +205,16 @@ FAULTS = (
         old="    UNIQUE KEY client_order_id_is_used_once (client_order_id),\n",
         new="",
         costs="one order of the exchange is two in the ledger",
-        tests=("tests/test_store.py::test_a_second_order_is_a_lost_race",),
+        tests=("tests/database/test_store.py::test_a_second_order_is_a_lost_race",),
     ),
     Fault(
         name="unknown-mode-trades",
         number="F54",
-        file="dca/store_rows.py",
+        file="dca/database/rows.py",
         old="    return replace(control, mode=Mode.HALT, mode_reason=words)\n",
         new="    return replace(control, mode=Mode.RUN, mode_reason=words)\n",
         costs="a halt that somebody typed in capitals goes on trading",
-        tests=("tests/test_words.py::test_a_mode_that_is_not_known_is_a_halt",),
+        tests=("tests/database/test_unknown_words.py::test_a_mode_that_is_not_known_is_a_halt",),
     ),
     Fault(
         name="modes-compare-without-case",
@@ -221,21 +223,21 @@ FAULTS = (
         old="ADD CONSTRAINT mode_is_known CHECK (CAST(mode AS BINARY) IN",
         new="ADD CONSTRAINT mode_is_known CHECK (mode IN",
         costs="a halt that somebody typed in capitals is a word that no process can read",
-        tests=("tests/test_schema_rules.py::test_a_word_is_taken_to_the_letter",),
+        tests=("tests/database/test_schema_rules.py::test_a_word_is_taken_to_the_letter",),
     ),
     Fault(
         name="unknown-status-locks-nothing",
         number="F84",
-        file="dca/lifecycle.py",
+        file="dca/core/lifecycle.py",
         old="    rows: tuple[Cycle | Order, ...] = (cycle, *orders)\n",
         new="    rows: tuple[Cycle | Order, ...] = (*orders,)\n",
         costs="an asset that nobody trades any more, and nobody is told",
-        tests=("tests/test_words.py::test_an_unknown_status_locks_its_asset_alone",),
+        tests=("tests/database/test_unknown_words.py::test_an_unknown_status_locks_its_asset_alone",),
     ),
     Fault(
         name="order-with-an-unknown-word-is-added-up",
         number="F84",
-        file="dca/ledger.py",
+        file="dca/core/ledger.py",
         old="    if any(unknown_word(order) is not None for order in orders):\n        return cycle\n",
         new="",
         more=(
@@ -247,7 +249,7 @@ FAULTS = (
             ),
         ),
         costs="a buy that is not seen as one: its coins are taken for gone",
-        tests=("tests/test_words.py",),
+        tests=("tests/database/test_unknown_words.py",),
     ),
     Fault(
         name="lock-kind-outlives-its-lock",
@@ -256,7 +258,7 @@ FAULTS = (
         old="IF(lock_checksum = CRC32(lock_reason), lock_kind, NULL)",
         new="IF(lock_reason IS NOT NULL, lock_kind, NULL)",
         costs="the checker ends a lock that a person wrote",
-        tests=("tests/test_lock_by_hand.py",),
+        tests=("tests/database/test_manual_locks.py",),
     ),
     Fault(
         name="sales-wait-in-line",
@@ -265,7 +267,7 @@ FAULTS = (
         old="sum(each.goes_first for each in self._queue) if goes_first else len(self._queue)",
         new="len(self._queue)",
         costs="with few connections a take-profit waits behind every look and every buy",
-        tests=("tests/test_connections.py::test_sales_go_first",),
+        tests=("tests/database/test_connections.py::test_sales_go_first",),
     ),
     Fault(
         name="full-is-an-error",
@@ -274,16 +276,18 @@ FAULTS = (
         old="                if error.errno not in _FULL:\n                    raise\n",
         new="                raise\n",
         costs="a host that grants few connections: some take-profits are not sold",
-        tests=("tests/test_connections.py::test_a_caretaker_waits_until_somebody_leaves",),
+        tests=("tests/database/test_connections.py::test_a_caretaker_waits_until_somebody_leaves",),
     ),
     Fault(
         name="every-sale-in-the-common-line",
         number="F56",
-        file="dca/trader.py",
+        file="dca/trading/trader.py",
         old="(self._sales if with_position else self._store).transaction(claim)",
         new="self._store.transaction(claim)",
         costs="with few connections a take-profit waits behind every look and every buy",
-        tests=("tests/test_connections.py::test_the_trader_claims_a_sale_on_the_way_that_goes_first",),
+        tests=(
+            "tests/database/test_connections.py::test_the_trader_claims_a_sale_on_the_way_that_goes_first",
+        ),
     ),
     Fault(
         name="a-migration-that-broke-off-stays-so",
@@ -292,6 +296,17 @@ FAULTS = (
         old="_DONE_BEFORE = frozenset({1050, 1060, 1061, 1091, 1826, 3821, 3822})\n",
         new="_DONE_BEFORE = frozenset({1050, 1061, 1091, 1826, 3821, 3822})\n",
         costs="after one refused row the database is of no version, and nothing starts",
-        tests=("tests/test_migrate.py",),
+        tests=("tests/database/test_migrate.py",),
+    ),
+    Fault(
+        name="commit-by-the-connector",
+        number="F30",
+        file="dca/database/store.py",
+        old='            link.cursor.execute("COMMIT")',
+        new="            link.connection.commit()",
+        costs="a connection lost at the commit ends main_app",
+        tests=(
+            "tests/database/test_store.py::test_a_connection_killed_just_before_the_commit_reruns_the_whole",
+        ),
     ),
 )

@@ -2,11 +2,11 @@
 
 from proof.bite.fault import Fault
 
-BROKER = "dca/broker.py"
-ANSWERS = "dca/answers.py"
-FEED = "dca/feed.py"
-OF_BROKER = "tests/test_broker.py"
-OF_FEED = "tests/test_feed.py"
+BROKER = "dca/exchange/rest_client.py"
+ANSWERS = "dca/exchange/refusals.py"
+FEED = "dca/exchange/streams.py"
+OF_BROKER = "tests/exchange/test_rest_client.py"
+OF_FEED = "tests/exchange/test_stream_connections.py"
 
 FAULTS = (
     Fault(
@@ -36,7 +36,7 @@ FAULTS = (
         old="        if 300 <= response.status_code < 400:\n",
         new="        if False:\n",
         costs="what a captive portal says is taken for the exchange's word",
-        tests=("tests/test_broker_transport.py::test_a_redirect_s_body_is_no_answer",),
+        tests=("tests/exchange/test_rest_transport.py::test_a_redirect_s_body_is_no_answer",),
     ),
     Fault(
         name="idle-connections-used-again",
@@ -116,7 +116,7 @@ FAULTS = (
         old="        return Duplicate()\n",
         new="        return DefiniteReject(code=code, message=message)\n",
         costs="the order that arrived at the first try is placed again under another id",
-        tests=("tests/test_broker.py::test_a_used_id_is_a_duplicate",),
+        tests=("tests/exchange/test_rest_client.py::test_a_used_id_is_a_duplicate",),
     ),
     Fault(
         name="answer-about-another-order",
@@ -131,12 +131,13 @@ FAULTS = (
         name="any-404-is-not-found",
         number="F20",
         file=BROKER,
-        old="            if error.status == 404 and own is not None and own[0] == answers.NOT_FOUND:\n",
+        old="            if error.status == 404 and own is not None and own[0] == refusals.NOT_FOUND:\n",
         new="            if error.status == 404:\n",
         more=(
             (
-                "            if status in answers.REFUSALS and answers.own_words(str(error)) is not None:\n",
-                "            if status in answers.REFUSALS:\n",
+                "            if status in refusals.REFUSALS"
+                " and refusals.own_words(str(error)) is not None:\n",
+                "            if status in refusals.REFUSALS:\n",
             ),
         ),
         costs="a gateway that knows no such page gives up living orders",
@@ -152,15 +153,15 @@ FAULTS = (
         new="        except ExchangeUnavailable as error:\n"
         "            if not isinstance(error, RequestRefused):\n                return None\n",
         costs="an outage is taken for an account without coins and orders",
-        tests=("tests/test_broker.py::test_F03_a_failed_read_raises",),
+        tests=("tests/exchange/test_rest_client.py::test_F03_a_failed_read_raises",),
     ),
     Fault(
         name="failed-read-is-no-positions",
         number="F03",
         file=BROKER,
-        old='        return self._get("/positions", None, wire.positions, Kind.LOOK_UP)\n',
+        old='        return self._get("/positions", None, parsing.positions, Kind.LOOK_UP)\n',
         new="        try:\n"
-        '            return self._get("/positions", None, wire.positions, Kind.LOOK_UP)\n'
+        '            return self._get("/positions", None, parsing.positions, Kind.LOOK_UP)\n'
         "        except ExchangeUnavailable:\n            return {}\n",
         costs="an outage ends every cycle as error, and a new one buys again",
         tests=("tests/proof/test_bitten_outside.py::test_F03_no_read_that_fails_is_an_empty_one",),
@@ -169,9 +170,9 @@ FAULTS = (
         name="failed-read-is-no-orders",
         number="F03",
         file=BROKER,
-        old='            raws = self._get("/orders", query, wire.listed, kind)\n',
+        old='            raws = self._get("/orders", query, parsing.listed, kind)\n',
         new="            try:\n"
-        '                raws = self._get("/orders", query, wire.listed, kind)\n'
+        '                raws = self._get("/orders", query, parsing.listed, kind)\n'
         "            except ExchangeUnavailable:\n                return []\n",
         costs="an outage is taken for an account without orders",
         tests=("tests/proof/test_bitten_outside.py::test_F03_no_read_that_fails_is_an_empty_one",),
@@ -188,7 +189,7 @@ FAULTS = (
     Fault(
         name="numbers-that-are-none",
         number="F26",
-        file="dca/wire.py",
+        file="dca/exchange/parsing.py",
         old="    if not result.is_finite():\n",
         new="    if False:\n",
         costs="a NaN from outside is in every sum",
@@ -233,7 +234,7 @@ FAULTS = (
     Fault(
         name="oldest-quote-kept",
         number="F17",
-        file="dca/inbox.py",
+        file="dca/trading/inbox.py",
         old="                self.quotes[quote.symbol] = quote\n",
         new="                self.quotes.setdefault(quote.symbol, quote)\n",
         costs="decides on the oldest price that it has not looked at yet",
@@ -244,7 +245,7 @@ FAULTS = (
     Fault(
         name="one-pair-two-names",
         number="F07",
-        file="dca/inbox.py",
+        file="dca/trading/inbox.py",
         old='    return symbol.replace("/", "")',
         new="    return symbol",
         costs="two workers act on one asset at the same time",
@@ -253,18 +254,18 @@ FAULTS = (
     Fault(
         name="one-pair-two-workers",
         number="F07",
-        file="dca/inbox.py",
+        file="dca/trading/inbox.py",
         old="                self._in_hand.add(pair_of(item))\n",
         new="                pass\n",
         costs="two workers act on one asset at the same time",
         tests=(
-            "tests/test_inbox.py::test_what_another_worker_has_in_hand_is_left_to_it_and_other_pairs_go_on",
+            "tests/trading/test_inbox.py::test_what_another_worker_has_in_hand_is_left_to_it_and_other_pairs_go_on",
         ),
     ),
     Fault(
         name="levels-changed-and-the-newest-quote-forgotten",
         number="F04",
-        file="dca/worker.py",
+        file="dca/trading/worker.py",
         old="        if order is not None:\n            self._feed.look_again(order.symbol)\n",
         new="        return\n",
         costs="a take-profit that is reached when the fill comes waits for the next quote of a quiet pair",
@@ -273,25 +274,25 @@ FAULTS = (
     Fault(
         name="tripwire-at-the-wrong-side",
         number="F27",
-        file="dca/feed.py",
+        file="dca/exchange/streams.py",
         old='message["ap"] > ask_at_most and message["bp"] < bid_at_least',
         new='message["ap"] > ask_at_most and message["ap"] < bid_at_least',
         costs="quotes that reach nothing are passed on, and the program is slow when it matters",
-        tests=("tests/test_feed_quotes.py::test_only_a_quote_that_reaches_a_level_is_passed_on",),
+        tests=("tests/exchange/test_streams_quotes.py::test_only_a_quote_that_reaches_a_level_is_passed_on",),
     ),
     Fault(
         name="tripwire-ignores-the-time",
         number="F71",
-        file="dca/feed.py",
+        file="dca/exchange/streams.py",
         old=" and now < wake_at\n",
         new="\n",
         costs="a cooldown that is over waits for a price or for cron",
-        tests=("tests/test_feed_quotes.py::test_a_quote_after_the_time_to_wake_is_passed_on",),
+        tests=("tests/exchange/test_streams_quotes.py::test_a_quote_after_the_time_to_wake_is_passed_on",),
     ),
     Fault(
         name="order-updates-thrown-away",
         number="F10",
-        file="dca/inbox.py",
+        file="dca/trading/inbox.py",
         old="            if isinstance(task, Snapshot) or task not in queue:\n",
         new="            if not queue:\n",
         costs="fills are lost while a worker is slow",
@@ -300,16 +301,16 @@ FAULTS = (
     Fault(
         name="only-the-first-address",
         number="F88",
-        file="dca/addresses.py",
+        file="dca/runtime/addresses.py",
         old="                self._next_at = now + NEXT_SECONDS\n",
         new="                self._next_at = self._until\n",
         costs="IPv6 that leads nowhere: no stream opens, nothing is sold",
-        tests=("tests/test_addresses.py::test_the_next_address_is_tried_beside_one_that_is_silent",),
+        tests=("tests/runtime/test_addresses.py::test_the_next_address_is_tried_beside_one_that_is_silent",),
     ),
     Fault(
         name="an-exchange-that-was-started-anew-is-the-same",
         number="F49",
-        file="dca/start_checks.py",
+        file="dca/exchange/account_checks.py",
         old="    if then is not None and now is not None and abs(then - now) > SAME_MOMENT:\n",
         new="    if False:\n",
         costs="it knows none of our orders, and every asset is locked",
@@ -321,7 +322,7 @@ FAULTS = (
     Fault(
         name="what-another-exchange-says-is-heard",
         number="F49",
-        file="dca/main_loop.py",
+        file="dca/trading/main_loop.py",
         old="        if self._is_reopened and self._is_another_exchange():\n            return\n",
         new="",
         costs="main_app trades on at an exchange that knows none of its orders",

@@ -2,10 +2,10 @@
 
 from proof.bite.fault import Fault
 
-LEDGER = "dca/ledger.py"
-LIFECYCLE = "dca/lifecycle.py"
-OF_LEDGER = ("tests/test_ledger.py",)
-OF_LIFECYCLE = ("tests/test_lifecycle.py",)
+LEDGER = "dca/core/ledger.py"
+LIFECYCLE = "dca/core/lifecycle.py"
+OF_LEDGER = ("tests/core/test_ledger.py",)
+OF_LIFECYCLE = ("tests/core/test_lifecycle.py",)
 SIMULATION = ("prove", "crash", "sweep")
 
 FAULTS = (
@@ -16,7 +16,7 @@ FAULTS = (
         old="        filled_qty=snapshot.filled_qty,\n        filled_avg_price=",
         new="        filled_qty=order.filled_qty + snapshot.filled_qty,\n        filled_avg_price=",
         costs="every repeated event is another fill: more is sold than was bought",
-        tests=("tests/test_races_settling.py::test_F34_duplicate_events",),
+        tests=("tests/trading/test_races_settling.py::test_F34_duplicate_events",),
         also=SIMULATION,
     ),
     Fault(
@@ -26,7 +26,7 @@ FAULTS = (
         old="    if snapshot.filled_qty > order.filled_qty:\n",
         new="    if snapshot.filled_qty and snapshot.filled_qty != order.filled_qty:\n",
         costs="an event that comes late takes coins out of the books",
-        tests=("tests/test_races_settling.py::test_F35_events_out_of_order",),
+        tests=("tests/trading/test_races_settling.py::test_F35_events_out_of_order",),
         also=SIMULATION,
     ),
     Fault(
@@ -56,13 +56,13 @@ FAULTS = (
     Fault(
         name="pending-cancel-taken-for-canceled",
         number="F89",
-        file="dca/model.py",
+        file="dca/core/model.py",
         old='frozenset({"filled", "canceled", ',
         new='frozenset({"filled", "pending_cancel", "canceled", ',
         costs="the order may still fill, and the cycle places another",
         tests=(
             "tests/proof/test_faults_trading.py::test_F74_F89_whatever_is_not_the_end_keeps_the_order_live_for_hours",
-            "tests/test_ledger.py",
+            "tests/core/test_ledger.py",
         ),
     ),
     Fault(
@@ -78,38 +78,44 @@ FAULTS = (
     Fault(
         name="a-lower-fee-is-not-believed",
         number="F06",
-        file="dca/fees.py",
+        file="dca/core/fees.py",
         old="    if abs(fees - assumed) < COIN_FEE_STEP and new == known:\n",
         new="    if fees <= assumed:\n",
         costs="at a lower tier coins are left over with each cycle, for good",
-        tests=("tests/test_fee_rates.py::test_at_a_lower_tier_all_coins_are_sold_and_the_profit_is_true",),
+        tests=(
+            "tests/core/test_fee_rates.py::test_at_a_lower_tier_all_coins_are_sold_and_the_profit_is_true",
+        ),
     ),
     Fault(
         name="the-rate-is-forgotten-with-the-order",
         number="F06",
-        file="dca/new_order.py",
+        file="dca/core/order_rows.py",
         old="        fee_rate=control.fee_rate,\n",
         new="",
         costs="profit is understated at each sale",
-        tests=("tests/test_fee_rates.py::test_at_a_lower_tier_all_coins_are_sold_and_the_profit_is_true",),
+        tests=(
+            "tests/core/test_fee_rates.py::test_at_a_lower_tier_all_coins_are_sold_and_the_profit_is_true",
+        ),
     ),
     Fault(
         name="any-surplus-is-a-lower-fee",
         number="F24",
-        file="dca/fees.py",
+        file="dca/core/fees.py",
         old="        if least - len(buys) * COIN_FEE_STEP <= fees <= least + ROUNDINGS:\n",
         new="        if fees <= least + ROUNDINGS:\n",
         costs="coins of the operator's are sold",
-        tests=("tests/test_fee_rates.py::test_coins_of_the_operator_are_not_taken_for_a_lower_fee",),
+        tests=("tests/core/test_fee_rates.py::test_coins_of_the_operator_are_not_taken_for_a_lower_fee",),
     ),
     Fault(
         name="a-makers-rate-is-assumed-of-all",
         number="F06",
-        file="dca/fees.py",
+        file="dca/core/fees.py",
         old="    new = known if MAKERS.get(known, known) <= rate <= known else rate\n",
         new="    new = rate\n",
         costs="after one order that rested the ledger has more than the account, buy by buy",
-        tests=("tests/test_fee_rates.py::test_a_makers_rate_is_the_orders_own_and_is_assumed_of_no_other",),
+        tests=(
+            "tests/core/test_fee_rates.py::test_a_makers_rate_is_the_orders_own_and_is_assumed_of_no_other",
+        ),
         also=("prove",),
     ),
     Fault(
@@ -210,7 +216,7 @@ FAULTS = (
         old='    return highest + cycle.bought_qty * Decimal("0.0005") + 10 * qty_increment\n',
         new='    return cycle.bought_qty * Decimal("0.05") + 10 * qty_increment\n',
         costs="a twentieth of the coins may vanish, and nobody is told",
-        tests=("tests/test_ledger.py",),
+        tests=("tests/core/test_ledger.py",),
     ),
     Fault(
         name="another-quantity-is-the-same-order",
@@ -233,12 +239,12 @@ FAULTS = (
     Fault(
         name="a-sale-into-a-cycle-that-watches",
         number="F84",
-        file="dca/bookkeeper.py",
+        file="dca/trading/bookkeeper.py",
         old="        cycle = lifecycle.with_its_order(cycle, before)\n",
         new="",
         costs="a cycle that was sold out buys its base order again: its budget twice",
         tests=(
-            "tests/test_wishes.py::test_F84_a_sale_completes_its_cycle_whatever_was_written_over_the_status",
+            "tests/trading/test_sell_requests.py::test_F84_a_sale_completes_its_cycle_whatever_was_written_over_the_status",
         ),
     ),
     Fault(
@@ -269,8 +275,8 @@ FAULTS = (
         new="        next_sell_at=again_at,\n",
         costs="the take-profit waits an hour for money that is not there",
         tests=(
-            "tests/test_lifecycle.py",
-            "tests/test_races_settling.py::test_F29_a_refused_buy_keeps_no_take_profit_waiting",
+            "tests/core/test_lifecycle.py",
+            "tests/trading/test_races_settling.py::test_F29_a_refused_buy_keeps_no_take_profit_waiting",
         ),
     ),
     Fault(
@@ -307,16 +313,16 @@ FAULTS = (
         old="    if orders or cycle.quantity == 0:\n        return None\n",
         new="    if orders or cycle.quantity >= 0:\n        return None\n",
         costs="sells the user's coins because a row says so",
-        tests=("tests/test_guards.py::test_coins_that_no_order_explains_lock_the_asset",),
+        tests=("tests/trading/test_guards.py::test_coins_that_no_order_explains_lock_the_asset",),
     ),
     Fault(
         name="sold-and-no-next-cycle",
         number="F71",
-        file="dca/agreement.py",
+        file="dca/trading/cycle_writes.py",
         old="        tx.insert_cycle(before.asset_id, CycleStatus.COOLDOWN, now)\n",
         new="",
         costs="the asset never trades again",
-        tests=("tests/test_races.py::test_a_whole_cycle",),
+        tests=("tests/trading/test_races.py::test_a_whole_cycle",),
         also=(
             "prove",
             "crash",
@@ -326,19 +332,19 @@ FAULTS = (
     Fault(
         name="sold-and-no-cooldown",
         number="F72",
-        file="dca/agreement.py",
+        file="dca/trading/cycle_writes.py",
         old="        tx.insert_cycle(before.asset_id, CycleStatus.COOLDOWN, now)\n",
         new="        tx.insert_cycle(before.asset_id, CycleStatus.WATCHING)\n",
         costs="buys back at the top, a second after the sale",
-        tests=("tests/test_races.py::test_a_whole_cycle",),
+        tests=("tests/trading/test_races.py::test_a_whole_cycle",),
     ),
     Fault(
         name="sale-price-not-kept",
         number="F72",
-        file="dca/agreement.py",
+        file="dca/trading/cycle_writes.py",
         old="        tx.set_last_sell_price(before.asset_id, booking.sold_at_price)\n",
         new="",
         costs="the cooldown ends early by the price of an older sale",
-        tests=("tests/test_races.py::test_a_whole_cycle",),
+        tests=("tests/trading/test_races.py::test_a_whole_cycle",),
     ),
 )

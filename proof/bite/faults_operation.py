@@ -2,13 +2,13 @@
 
 from proof.bite.fault import Fault
 
-RUNTIME = "dca/runtime.py"
-SUPERVISOR = "dca/supervisor.py"
-WATCHING = "dca/watching.py"
-SETTINGS = "dca/settings.py"
-ALERTS = "dca/alerts.py"
-OF_SETTINGS = ("tests/test_settings.py",)
-OF_WATCHING = ("tests/test_watching.py",)
+RUNTIME = "dca/runtime/script.py"
+SUPERVISOR = "dca/watchdog/process.py"
+WATCHING = "dca/watchdog/rules.py"
+SETTINGS = "dca/runtime/settings.py"
+ALERTS = "dca/alerts/smtp.py"
+OF_SETTINGS = ("tests/runtime/test_settings.py",)
+OF_WATCHING = ("tests/watchdog/test_rules.py",)
 
 FAULTS = (
     Fault(
@@ -38,7 +38,7 @@ FAULTS = (
         old="            _end_after(name, seconds)\n",
         new="            pass\n",
         costs="a caretaker that hangs keeps its lock, and none runs any more",
-        tests=("tests/test_jobs.py::test_a_run_that_hangs_is_ended",),
+        tests=("tests/caretakers/test_jobs.py::test_a_run_that_hangs_is_ended",),
     ),
     Fault(
         name="files-for-everybody",
@@ -65,7 +65,7 @@ FAULTS = (
     Fault(
         name="another-account-is-fine",
         number="F49",
-        file="dca/start_checks.py",
+        file="dca/exchange/account_checks.py",
         old="    if control.account_id is not None and control.account_id != account.id:\n",
         new="    if False:\n",
         costs="trades the live account by the paper account's books",
@@ -74,7 +74,7 @@ FAULTS = (
     Fault(
         name="any-clock-is-fine",
         number="F62",
-        file="dca/timing.py",
+        file="dca/exchange/clock_offset.py",
         old="        return abs(self.ahead_seconds) - self.doubt_seconds > MOST_SECONDS\n",
         new="        return self.ahead_seconds - self.doubt_seconds > MOST_SECONDS\n",
         costs="quotes of a quarter of an hour ago look fresh",
@@ -83,74 +83,74 @@ FAULTS = (
     Fault(
         name="a-slow-answer-is-a-wrong-clock",
         number="F62",
-        file="dca/timing.py",
+        file="dca/exchange/clock_offset.py",
         old="        return abs(self.ahead_seconds) - self.doubt_seconds > MOST_SECONDS\n",
         new="        return abs(self.ahead_seconds) + self.doubt_seconds > MOST_SECONDS\n",
         costs="a busy exchange keeps it from starting, and nothing is sold",
-        tests=("tests/test_hearing.py::test_a_slow_answer_is_no_wrong_clock",),
+        tests=("tests/trading/test_stream_health.py::test_a_slow_answer_is_no_wrong_clock",),
     ),
     Fault(
         name="a-clock-is-compared-once",
         number="F62",
-        file="dca/main_loop.py",
+        file="dca/trading/main_loop.py",
         old='        self.regularly("clock", CLOCK_SECONDS, self._hearing.compare_clock)\n',
         new="",
         costs="a clock that drifts makes every quote look old, and nobody says why nothing is sold",
         tests=(
-            "tests/test_hearing.py::test_the_loop_compares_the_clock_every_hour_and_every_minute_while_it_is_wrong",
+            "tests/trading/test_stream_health.py::test_the_loop_compares_the_clock_every_hour_and_every_minute_while_it_is_wrong",
         ),
     ),
     Fault(
         name="late-quotes-are-listened-to-for-ever",
         number="F16",
-        file="dca/hearing.py",
+        file="dca/trading/stream_health.py",
         old='            self._feed.reconnect(state, f"its quotes come {lag:.0f} s late")\n',
         new="            pass\n",
         costs="a stream that has fallen behind decides nothing until somebody restarts it",
-        tests=("tests/test_hearing.py::test_a_stream_that_is_late_is_opened_anew",),
+        tests=("tests/trading/test_stream_health.py::test_a_stream_that_is_late_is_opened_anew",),
     ),
     Fault(
         name="a-level-that-is-not-acted-on-is-nobody-s",
         number="F16",
-        file="dca/delays.py",
+        file="dca/trading/delays.py",
         old="            before = _Reached(progress=progress, since=now, began=monotonic, last=monotonic)\n",
         new="            return\n",
         costs="it wants to sell and cannot, and says that all is well",
-        tests=("tests/test_delays.py::test_whatever_keeps_it_from_acting_is_told_after_two_minutes",),
+        tests=("tests/trading/test_delays.py::test_whatever_keeps_it_from_acting_is_told_after_two_minutes",),
     ),
     Fault(
         name="a-claim-that-is-given-up-ends-the-delay",
         number="F16",
-        file="dca/delays.py",
+        file="dca/trading/delays.py",
         old="            if not any(order.state is OrderState.SENT for order in watch.open_orders):\n",
         new="            if True:\n",
         costs="orders that never arrive begin the two minutes anew each time, and nobody hears of it",
-        tests=("tests/test_delays.py::test_an_order_that_perhaps_never_arrived_does_not_end_it",),
+        tests=("tests/trading/test_delays.py::test_an_order_that_perhaps_never_arrived_does_not_end_it",),
     ),
     Fault(
         name="the-ping-goes-on",
         number="F64",
-        file="dca/review.py",
+        file="dca/alerts/review.py",
         old="        if not outcome.needs_somebody:\n",
         new="        if True:\n",
         costs="the bot is left down, mail is dead, and the outside watcher hears that all is well",
         tests=(
-            "tests/test_review_outside.py::test_the_outside_watcher_hears_nothing_while_somebody_is_needed",
+            "tests/alerts/test_review_outside.py::test_the_outside_watcher_hears_nothing_while_somebody_is_needed",
         ),
     ),
     Fault(
         name="mail-in-the-order-of-writing",
         number="F67",
-        file="dca/letters.py",
+        file="dca/alerts/bundling.py",
         old="    waiting = urgent_first(waiting)\n",
         new="",
         costs="that the books disagree is read an hour after that a stream is back",
-        tests=("tests/test_alerts.py::test_money_goes_first_and_what_is_over_last",),
+        tests=("tests/alerts/test_smtp.py::test_money_goes_first_and_what_is_over_last",),
     ),
     Fault(
         name="crash-loop-over-one-asset",
         number="F45",
-        file="dca/failures.py",
+        file="dca/runtime/crash_counter.py",
         old="        counts[symbol] = counts.get(symbol, 0) + 1\n",
         new="        counts[symbol] = 1\n",
         costs="one poisoned row keeps all other assets from being sold",
@@ -161,7 +161,7 @@ FAULTS = (
     Fault(
         name="older-main-app-stays",
         number="F08",
-        file="dca/main_loop.py",
+        file="dca/trading/main_loop.py",
         old='            self._stop("another main_app has started on this database")\n',
         new="            pass\n",
         costs="two main_apps on one account, one of them deaf to its own rows",
@@ -174,7 +174,7 @@ FAULTS = (
         old="            if is_locked(self._lock):\n                return Started(",
         new="            if False:\n                return Started(",
         costs="a new process every minute, and a death is counted for each",
-        tests=("tests/test_watchdog.py::test_what_runs_is_not_started_again",),
+        tests=("tests/watchdog/test_watchdog.py::test_what_runs_is_not_started_again",),
     ),
     Fault(
         name="killed-by-its-number-alone",
@@ -183,7 +183,7 @@ FAULTS = (
         old="            if process is None or not self._has_lock_open(pid):\n",
         new="            if process is None:\n",
         costs="an innocent process is killed",
-        tests=("tests/test_watchdog.py::test_one_that_can_not_be_ended_gets_no_second_one",),
+        tests=("tests/watchdog/test_watchdog.py::test_one_that_can_not_be_ended_gets_no_second_one",),
     ),
     Fault(
         name="never-hung",
@@ -206,11 +206,11 @@ FAULTS = (
     Fault(
         name="left-down-with-buys-on",
         number="F45",
-        file="dca/guard.py",
+        file="dca/watchdog/run.py",
         old='            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app is left down, {why}")\n',
         new="",
         costs="whoever starts it by hand starts the buying as well",
-        tests=("tests/test_watchdog.py::test_five_deaths_leave_it_down_with_buys_off",),
+        tests=("tests/watchdog/test_watchdog.py::test_five_deaths_leave_it_down_with_buys_off",),
     ),
     Fault(
         name="mail-before-the-restart",
@@ -228,7 +228,7 @@ FAULTS = (
         old="    thread.join(seconds)\n",
         new="    thread.join()\n",
         costs="a mail server that hangs holds the watchdog",
-        tests=("tests/test_alerts.py::test_F66_a_server_that_hangs_costs_the_limit_and_no_more",),
+        tests=("tests/alerts/test_smtp.py::test_F66_a_server_that_hangs_costs_the_limit_and_no_more",),
         hangs=True,
     ),
     Fault(
@@ -239,7 +239,7 @@ FAULTS = (
         'and nothing is sent without")\n',
         new="            pass\n",
         costs="the mail account's password goes over the wire as it is",
-        tests=("tests/test_alerts.py::test_elsewhere_nothing_is_said_without_encryption",),
+        tests=("tests/alerts/test_smtp.py::test_elsewhere_nothing_is_said_without_encryption",),
     ),
     Fault(
         name="mail-to-anybody",
@@ -248,16 +248,16 @@ FAULTS = (
         old="        return ssl.create_default_context()\n",
         new="        return ssl._create_unverified_context()\n",
         costs="whoever sits on the line has the mail account's password",
-        tests=("tests/test_alerts.py::test_a_certificate_of_nobody_is_refused",),
+        tests=("tests/alerts/test_smtp.py::test_a_certificate_of_nobody_is_refused",),
     ),
     Fault(
         name="mail-without-a-limit",
         number="F67",
-        file="dca/letters.py",
+        file="dca/alerts/bundling.py",
         old="    if not waiting or len(recent) >= BUDGET:\n",
         new="    if not waiting:\n",
         costs="the provider blocks the account, and the one mail that matters is lost",
-        tests=("tests/test_alerts.py::test_F67_ten_an_hour_whatever_happens_and_nothing_waits_long",),
+        tests=("tests/alerts/test_smtp.py::test_F67_ten_an_hour_whatever_happens_and_nothing_waits_long",),
     ),
     Fault(
         name="login-in-what-the-server-says",
@@ -266,16 +266,18 @@ FAULTS = (
         old='        text = text.replace(secret, "***")\n    return text\n',
         new="        text = str(text)\n    return text\n",
         costs="the password is in the log",
-        tests=("tests/test_alerts.py::test_every_form_of_the_password_is_taken_out_of_what_a_server_says",),
+        tests=(
+            "tests/alerts/test_smtp.py::test_every_form_of_the_password_is_taken_out_of_what_a_server_says",
+        ),
     ),
     Fault(
         name="secrets-in-mails-and-rows",
         number="F53",
-        file="dca/review.py",
+        file="dca/alerts/review.py",
         old='            text = text.replace(secret, "***")\n',
         new="            text = str(text)\n",
         costs="the keys are in a mailbox",
-        tests=("tests/test_review_outside.py::test_no_secret_is_in_any_log_mail_or_table",),
+        tests=("tests/alerts/test_review_outside.py::test_no_secret_is_in_any_log_mail_or_table",),
     ),
     Fault(
         name="live-without-the-switch",
@@ -325,37 +327,37 @@ FAULTS = (
     Fault(
         name="lines-of-others-in-the-log",
         number="F53",
-        file="dca/logs.py",
+        file="dca/runtime/log_lines.py",
         old='    return " ".join(text.replace(\'"\', "\'").split())\n',
         new="    return text\n",
         costs="text from outside writes lines that look like ours",
-        tests=("tests/test_logs.py",),
+        tests=("tests/runtime/test_log_lines.py",),
     ),
     Fault(
         name="caretakers-work-during-maintenance",
         number="F85",
-        file="dca/job.py",
+        file="dca/caretakers/job.py",
         old="        if pause is not None:\n",
         new="        if False:\n",
         costs="the caretakers write into a database that is being restored",
-        tests=("tests/test_jobs.py::test_during_maintenance_they_stand_down_and_say_so",),
+        tests=("tests/caretakers/test_jobs.py::test_during_maintenance_they_stand_down_and_say_so",),
     ),
     Fault(
         name="mail-s-bug-ends-the-watchdog",
         number="F66",
-        file="dca/runtime.py",
+        file="dca/runtime/script.py",
         old='_ERRANDS = {"mail", "ping"}',
         new='_ERRANDS = {"post"}',
         costs="a mail that breaks Python's mail library: nothing starts main_app any more",
-        tests=("tests/test_mail_server.py::test_a_mail_thread_that_dies_stops_nothing",),
+        tests=("tests/alerts/test_mail_server.py::test_a_mail_thread_that_dies_stops_nothing",),
     ),
     Fault(
         name="own-certificate-trusts-everybody",
         number="F66",
-        file="dca/alerts.py",
+        file="dca/alerts/smtp.py",
         old="    context.check_hostname = not is_loopback(email.smtp_server)\n",
         new="    context.check_hostname = False\n    context.verify_mode = ssl.CERT_NONE\n",
         costs="whoever sits on the line has the mail password",
-        tests=("tests/test_mail_server.py::test_another_one_s_certificate_is_refused_all_the_same",),
+        tests=("tests/alerts/test_mail_server.py::test_another_one_s_certificate_is_refused_all_the_same",),
     ),
 )

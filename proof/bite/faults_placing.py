@@ -2,48 +2,52 @@
 
 from proof.bite.fault import Fault
 
-TRADER = "dca/trader.py"
+TRADER = "dca/trading/trader.py"
 
 FAULTS = (
     Fault(
         name="another-pair-s-price-decides",
         number="F42",
-        file="dca/trader.py",
+        file="dca/trading/trader.py",
         old="        if asset.asset_symbol != quote.symbol:  # edited",
         new="        if False:  # edited",
         costs="a symbol edited a moment ago is bought at the price of the pair that it was before",
-        tests=("tests/test_guards.py::test_a_symbol_edited_a_moment_ago_is_not_bought_at_the_other_s_price",),
+        tests=(
+            "tests/trading/test_guards.py::test_a_symbol_edited_a_moment_ago_is_not_bought_at_the_other_s_price",
+        ),
     ),
     Fault(
         name="another-pair-s-price-ends-a-cooldown",
         number="F42",
-        file="dca/trader.py",
+        file="dca/trading/trader.py",
         old="            if current is None or cycle is None or current.asset_symbol != quote.symbol:\n",
         new="            if current is None or cycle is None:\n",
         costs="a cooldown ends early by the price of another pair",
         tests=(
-            "tests/test_guards.py::test_a_symbol_edited_a_moment_ago_ends_no_cooldown_at_the_other_s_price",
+            "tests/trading/test_guards.py::test_a_symbol_edited_a_moment_ago_ends_no_cooldown_at_the_other_s_price",
         ),
     ),
     Fault(
         name="memory-follows-the-larger-version",
         number="F84",
-        file="dca/desk.py",
+        file="dca/trading/watchlist.py",
         old="            if known is None or known.look <= look:\n",
         new="            if known is None or known.cycle is None or cycle is None or (\n"
         "                known.cycle.version <= cycle.version\n"
         "            ):\n",
         costs="after a version was lowered by hand no edit of the operator takes effect any more",
-        tests=("tests/test_desk.py::test_a_version_changed_by_hand_hides_no_edit",),
+        tests=("tests/trading/test_watchlist.py::test_a_version_changed_by_hand_hides_no_edit",),
     ),
     Fault(
         name="a-slow-read-overwrites-a-newer-one",
         number="F33",
-        file="dca/desk.py",
+        file="dca/trading/watchlist.py",
         old="            if known is None or known.look <= look:\n",
         new="            if True:\n",
         costs="a worker forgets the order that it has just placed, and asks for another",
-        tests=("tests/test_desk.py::test_a_read_that_began_earlier_and_ended_later_is_not_taken",),
+        tests=(
+            "tests/trading/test_watchlist.py::test_a_read_that_began_earlier_and_ended_later_is_not_taken",
+        ),
     ),
     Fault(
         name="unknown-taken-for-a-no",
@@ -53,7 +57,7 @@ FAULTS = (
         new="                self.books.refused(order, attempt, DefiniteReject(code=0, message=reason))\n"
         '                what = f"outcome unknown {order.client_order_id}"\n',
         costs="the order may live at the exchange while the cycle buys again",
-        tests=("tests/test_races.py::test_F01_accepted_but_the_answer_is_lost",),
+        tests=("tests/trading/test_races.py::test_F01_accepted_but_the_answer_is_lost",),
         also=("prove", "crash", "sweep"),
     ),
     Fault(
@@ -71,7 +75,7 @@ FAULTS = (
             ),
         ),
         costs="a crash before the commit leaves an order that nobody remembers",
-        tests=("tests/test_races.py::test_F02_crash_around_the_post",),
+        tests=("tests/trading/test_races.py::test_F02_crash_around_the_post",),
         also=("crash", "prove", "sweep"),
     ),
     Fault(
@@ -90,7 +94,9 @@ FAULTS = (
         old="        return why is None\n",
         new="        return True\n",
         costs="sells at market on a price of minutes ago",
-        tests=("tests/test_guards.py::test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing",),
+        tests=(
+            "tests/trading/test_guards.py::test_a_quote_that_grew_old_while_the_position_was_read_sells_nothing",
+        ),
     ),
     Fault(
         name="quote-not-looked-at",
@@ -108,7 +114,7 @@ FAULTS = (
         old="        mode = control.mode if control.epoch == self._desk.epoch else Mode.HALT\n",
         new="        mode = control.mode\n",
         costs="two main_apps trade one account",
-        tests=("tests/test_races.py::test_F08_an_older_start_has_no_right_to_trade_any_more",),
+        tests=("tests/trading/test_races.py::test_F08_an_older_start_has_no_right_to_trade_any_more",),
     ),
     Fault(
         name="kill-switch-from-memory",
@@ -138,7 +144,7 @@ FAULTS = (
         old="        qty = round_down(min(cycle.quantity, position.qty_available), rules.qty_increment)\n",
         new="        qty = round_down(cycle.quantity, rules.qty_increment)\n",
         costs="the sell is refused for ever, or takes coins that another order holds",
-        tests=("tests/test_races.py::test_F60_coins_that_another_order_holds_are_not_asked_for",),
+        tests=("tests/trading/test_races.py::test_F60_coins_that_another_order_holds_are_not_asked_for",),
     ),
     Fault(
         name="any-shortage-is-a-fee",
@@ -147,7 +153,7 @@ FAULTS = (
         old="        if shortage > ledger.shortage_tolerance(cycle, rules.qty_increment):\n",
         new="        if shortage > cycle.quantity:\n",
         costs="coins that were sold elsewhere are booked as fee: a loss that nobody sees",
-        tests=("tests/test_races.py::test_F06_a_shortage_that_no_fee_explains_stops_the_sell",),
+        tests=("tests/trading/test_races.py::test_F06_a_shortage_that_no_fee_explains_stops_the_sell",),
     ),
     Fault(
         name="sell-without-a-look-at-the-position",
@@ -169,8 +175,8 @@ FAULTS = (
         new="",
         costs="trades on columns that somebody wrote by hand",
         tests=(
-            "tests/test_guards.py::test_coins_that_no_order_explains_lock_the_asset",
-            "tests/test_guards.py::test_derived_columns_edited_by_hand_are_computed_anew",
+            "tests/trading/test_guards.py::test_coins_that_no_order_explains_lock_the_asset",
+            "tests/trading/test_guards.py::test_derived_columns_edited_by_hand_are_computed_anew",
         ),
     ),
     Fault(
@@ -190,23 +196,23 @@ FAULTS = (
         new="            written = None\n",
         costs="after a lost answer to a commit the order is in the books and was never sent",
         tests=(
-            "tests/test_races_settling.py::test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm",
+            "tests/trading/test_races_settling.py::test_F31_a_commit_whose_answer_was_lost_is_run_again_without_harm",
         ),
     ),
     Fault(
         name="two-orders-of-one-id",
         number="F07",
-        file="dca/ledger.py",
+        file="dca/core/ledger.py",
         old='    return f"{id_prefix(install_id)}{cycle_id}-{seq}-{tail}"\n',
         new='    return f"{id_prefix(install_id)}{cycle_id}-{tail}"\n',
         costs="the second order of a cycle is taken for the first, whose fill is booked again",
-        tests=("tests/test_ledger.py",),
+        tests=("tests/core/test_ledger.py",),
         also=("prove", "crash", "sweep"),
     ),
     Fault(
         name="ids-without-the-installation",
         number="F50",
-        file="dca/ledger.py",
+        file="dca/core/ledger.py",
         old='    return f"{ANY_PREFIX}{install_id}-"\n',
         new="    return ANY_PREFIX\n",
         costs="takes the orders of another installation for its own, and cancels them",
@@ -215,11 +221,11 @@ FAULTS = (
     Fault(
         name="sell-while-the-buy-lives",
         number="F12",
-        file="dca/strategy.py",
+        file="dca/core/strategy.py",
         old="        return CancelBuy(reason=reason)\n",
         new="        return None  # type: ignore[return-value]\n",
         costs="nothing is sold in profit while a buy rests below",
-        tests=("tests/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",),
+        tests=("tests/trading/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",),
     ),
     Fault(
         name="cycle-not-moved-by-the-claim",
@@ -228,7 +234,7 @@ FAULTS = (
         old="        tx.update_cycle(lifecycle.placed(cycle, order.side))\n",
         new="",
         costs="the next quote decides the same again",
-        tests=("tests/test_races.py::test_a_whole_cycle",),
+        tests=("tests/trading/test_races.py::test_a_whole_cycle",),
         also=(
             "prove",
             "crash",
@@ -269,7 +275,7 @@ FAULTS = (
     Fault(
         name="any-price-confirms-a-sale",
         number="F44",
-        file="dca/second_look.py",
+        file="dca/trading/quote_confirmation.py",
         old="quote.bid >= at_least",
         new="quote.bid >= 0",
         costs="one wrong price of the stream sells at market below cost",
@@ -278,7 +284,7 @@ FAULTS = (
     Fault(
         name="numbers-sent-as-floats",
         number="F43",
-        file="dca/broker.py",
+        file="dca/exchange/rest_client.py",
         old='            "qty": plain(order.qty),\n',
         new='            "qty": float(order.qty),  # type: ignore[dict-item]\n',
         costs="the exchange has another quantity than the ledger",

@@ -2,9 +2,9 @@
 
 from proof.bite.fault import Fault
 
-BOOKS = "dca/bookkeeper.py"
-TRADER = "dca/trader.py"
-LOOP = "dca/main_loop.py"
+BOOKS = "dca/trading/bookkeeper.py"
+TRADER = "dca/trading/trader.py"
+LOOP = "dca/trading/main_loop.py"
 
 FAULTS = (
     Fault(
@@ -18,8 +18,8 @@ FAULTS = (
         "            snapshot = None\n",
         more=(
             (
-                "from dca.desk import Desk\n",
-                "from dca.desk import Desk\nfrom dca.errors import ExchangeUnavailable\n",
+                "from dca.trading.watchlist import Desk\n",
+                "from dca.trading.watchlist import Desk\nfrom dca.core.errors import ExchangeUnavailable\n",
             ),
         ),
         costs="an outage gives up orders that live at the exchange",
@@ -34,8 +34,8 @@ FAULTS = (
         "        elif before.exchange_order_id is None:\n            return None\n",
         costs="events are matched by an id that is not known yet: the fill is lost, the cycle stuck",
         tests=(
-            "tests/test_races.py::test_F05_the_fill_event_comes_before_the_answer",
-            "tests/test_races.py::test_F01_accepted_but_the_answer_is_lost",
+            "tests/trading/test_races.py::test_F05_the_fill_event_comes_before_the_answer",
+            "tests/trading/test_races.py::test_F01_accepted_but_the_answer_is_lost",
         ),
         also=("prove", "crash", "sweep"),
     ),
@@ -46,7 +46,9 @@ FAULTS = (
         old="        if order.state is not OrderState.SENT or asked_at - order.last_sent_at < self._quiet:\n",
         new="        if order.state is not OrderState.SENT:\n",
         costs="an order that is on its way is given up, and another one placed",
-        tests=("tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",),
+        tests=(
+            "tests/trading/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
+        ),
     ),
     Fault(
         name="not-found-is-final",
@@ -61,7 +63,9 @@ FAULTS = (
             ),
         ),
         costs="an order that is on its way is given up, and another one placed",
-        tests=("tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",),
+        tests=(
+            "tests/trading/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
+        ),
         also=("prove", "sweep", "crash"),
     ),
     Fault(
@@ -72,7 +76,7 @@ FAULTS = (
         new="not_found_at=asked_at))\n            return True\n",
         costs="a list that lags behind gives up a living order",
         tests=(
-            "tests/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
+            "tests/trading/test_races_settling.py::test_F20_not_found_is_no_proof_within_the_quiet_period",
             "tests/proof/test_bitten.py::test_two_denials_in_one_second_are_one",
         ),
     ),
@@ -110,8 +114,8 @@ FAULTS = (
         "                self._send(replace(order, client_order_id=again), attempt, started, tell)\n",
         costs="both requests arrive: two orders for one intent",
         tests=(
-            "tests/test_races_settling.py::test_F20_an_order_that_never_arrived_is_sent_again_under_its_id",
-            "tests/test_races_settling.py::test_F21_a_duplicate_id_is_a_success_to_be_looked_up",
+            "tests/trading/test_races_settling.py::test_F20_an_order_that_never_arrived_is_sent_again_under_its_id",
+            "tests/trading/test_races_settling.py::test_F21_a_duplicate_id_is_a_success_to_be_looked_up",
         ),
         also=("prove", "sweep", "crash"),
     ),
@@ -123,7 +127,7 @@ FAULTS = (
         new="            if current.state is not OrderState.SENT:\n",
         costs="an earlier attempt may still land after the cycle was freed",
         tests=(
-            "tests/test_races_settling.py::test_a_refusal_is_not_final_while_another_attempt_is_unanswered",
+            "tests/trading/test_races_settling.py::test_a_refusal_is_not_final_while_another_attempt_is_unanswered",
         ),
     ),
     Fault(
@@ -143,7 +147,7 @@ FAULTS = (
         new="        if False:\n",
         costs="orders go out after the operator has halted trading, or from an older process",
         tests=(
-            "tests/test_guards.py::test_an_order_is_not_sent_again_against_the_kill_switch_or_a_newer_start",
+            "tests/trading/test_guards.py::test_an_order_is_not_sent_again_against_the_kill_switch_or_a_newer_start",
         ),
     ),
     Fault(
@@ -171,7 +175,7 @@ FAULTS = (
     Fault(
         name="sent-again-on-an-old-quote",
         number="F16",
-        file="dca/second_look.py",
+        file="dca/trading/quote_confirmation.py",
         old="        good = latest is not None and self._problem_of(latest, self._clock.now()) is None\n",
         new="        good = latest is not None\n",
         costs="a market sell goes out on a price of minutes ago",
@@ -200,8 +204,8 @@ FAULTS = (
         "            return current\n",
         costs="the cycle is free while the order can still fill: the fill is forgotten, another is placed",
         tests=(
-            "tests/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",
-            "tests/test_managers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
+            "tests/trading/test_races.py::test_F12_take_profit_while_a_safety_buy_is_live",
+            "tests/caretakers/test_managers.py::test_F09_a_stale_buy_that_fills_while_it_is_canceled_keeps_its_fill",
         ),
         also=("prove",),
     ),
@@ -231,8 +235,8 @@ FAULTS = (
         new="        stranger = None\n",
         costs="after a restored backup an order of last month is booked as today's",
         tests=(
-            "tests/test_wishes.py::test_F50_after_an_older_backup_a_used_id_counts_as_refused",
-            "tests/test_undecided.py::test_another_order_under_our_id_is_never_booked",
+            "tests/trading/test_sell_requests.py::test_F50_after_an_older_backup_a_used_id_counts_as_refused",
+            "tests/operator/test_undecided.py::test_another_order_under_our_id_is_never_booked",
         ),
     ),
     Fault(
@@ -242,18 +246,18 @@ FAULTS = (
         old="        elif after.state is OrderState.GHOST and before.state is not OrderState.GHOST:\n",
         new="        elif False:\n",
         costs="the asset trades on beside an order that was given up and lives",
-        tests=("tests/test_undecided.py::test_a_ghost_that_has_filled_nothing_yet_locks_too",),
+        tests=("tests/operator/test_undecided.py::test_a_ghost_that_has_filled_nothing_yet_locks_too",),
     ),
     Fault(
         name="a-ghost-s-coins-are-nobody-s-decision",
         number="F22",
-        file="dca/inspector.py",
+        file="dca/caretakers/own_ledger.py",
         old="        return [*rows.undecided(asset), *(rows.violations(asset) if judged else [])]\n",
         new="        return rows.violations(asset) if judged else []\n",
         costs="the checker unlocks what an order did that was given up, and the bot trades on over it",
         tests=(
-            "tests/test_undecided.py::test_what_a_ghost_bought_stays_locked_until_it_is_decided",
-            "tests/test_undecided.py::test_an_order_that_came_back_changed_is_booked_and_locks_until_accepted",
+            "tests/operator/test_undecided.py::test_what_a_ghost_bought_stays_locked_until_it_is_decided",
+            "tests/operator/test_undecided.py::test_an_order_that_came_back_changed_is_booked_and_locks_until_accepted",
         ),
     ),
     Fault(
@@ -264,26 +268,26 @@ FAULTS = (
         new="        stranger = ledger.mismatch(before, snapshot)\n",
         costs="the account holds coins that no book has, and no command ends it",
         tests=(
-            "tests/test_undecided.py::test_an_order_that_came_back_changed_is_booked_and_locks_until_accepted",
+            "tests/operator/test_undecided.py::test_an_order_that_came_back_changed_is_booked_and_locks_until_accepted",
         ),
     ),
     Fault(
         name="a-changed-order-is-left-open",
         number="F21",
-        file="dca/ledger.py",
+        file="dca/core/ledger.py",
         old="    unwanted = order.state is OrderState.ACKED\n",
         new="    unwanted = False\n",
         costs="an order at another price or of another size than was wanted stays open, and fills",
-        tests=("tests/test_undecided.py::test_what_is_open_of_a_changed_order_is_canceled",),
+        tests=("tests/operator/test_undecided.py::test_what_is_open_of_a_changed_order_is_canceled",),
     ),
     Fault(
         name="a-ghost-s-sale-ends-no-cycle",
         number="F22",
-        file="dca/lifecycle.py",
+        file="dca/core/lifecycle.py",
         old="        return _watching_on(current, orders, now)\n",
         new="        return Booking(cycle=checked(current))\n",
         costs="a cycle that was sold watches on, and its base order is bought again in it",
-        tests=("tests/test_undecided.py::test_a_ghost_s_sale_completes_its_cycle",),
+        tests=("tests/operator/test_undecided.py::test_a_ghost_s_sale_completes_its_cycle",),
     ),
     Fault(
         name="ghost-is-left-open",
@@ -292,7 +296,7 @@ FAULTS = (
         old="        return order.closed_at is None\n",
         new="        return False\n",
         costs="an order that was given up and turned up stays open, and fills",
-        tests=("tests/test_races_settling.py::test_F22_a_request_that_lands_after_it_was_given_up",),
+        tests=("tests/trading/test_races_settling.py::test_F22_a_request_that_lands_after_it_was_given_up",),
     ),
     Fault(
         name="unknown-order-of-ours-ignored",
@@ -310,7 +314,9 @@ FAULTS = (
         old="        if late is not None:\n",
         new="        if False:\n",
         costs="coins that came too late belong to nobody",
-        tests=("tests/test_holdings.py::test_F73_coins_that_came_after_the_end_are_given_to_the_operator",),
+        tests=(
+            "tests/operator/test_holding.py::test_F73_coins_that_came_after_the_end_are_given_to_the_operator",
+        ),
     ),
     Fault(
         name="fill-without-a-price-is-booked",
@@ -319,7 +325,7 @@ FAULTS = (
         old="        if ledger.is_incomplete(snapshot):\n",
         new="        if False:\n",
         costs="an average of nothing sells at once, or main_app dies over it again and again",
-        tests=("tests/test_guards.py::test_a_fill_without_a_price_is_left_until_it_has_one",),
+        tests=("tests/trading/test_guards.py::test_a_fill_without_a_price_is_left_until_it_has_one",),
     ),
     Fault(
         name="polling-only-what-is-of-this-start",
@@ -381,19 +387,10 @@ FAULTS = (
     Fault(
         name="times-of-a-wrong-clock-stay",
         number="F62",
-        file="dca/lifecycle.py",
+        file="dca/core/lifecycle.py",
         old="    cycle = _in_possible_times(cycle, now)\n",
         new="",
         costs="a clock that was wrong for a moment keeps an asset from trading for hours",
-        tests=("tests/test_lifecycle.py::test_times_that_a_wrong_clock_wrote_are_put_right",),
-    ),
-    Fault(
-        name="commit-by-the-connector",
-        number="F30",
-        file="dca/store.py",
-        old='            link.cursor.execute("COMMIT")',
-        new="            link.connection.commit()",
-        costs="a connection lost at the commit ends main_app",
-        tests=("tests/test_store.py::test_a_connection_killed_just_before_the_commit_reruns_the_whole",),
+        tests=("tests/core/test_lifecycle.py::test_times_that_a_wrong_clock_wrote_are_put_right",),
     ),
 )

@@ -2,28 +2,28 @@
 
 from proof.bite.fault import Fault
 
-APPLICATION = "dca/application.py"
-WATCHING = "dca/watching.py"
-OF_WATCHING = ("tests/test_watching.py",)
+APPLICATION = "dca/trading/application.py"
+WATCHING = "dca/watchdog/rules.py"
+OF_WATCHING = ("tests/watchdog/test_rules.py",)
 
 FAULTS = (
     Fault(
         name="anybody-s-database",
         number="F08",
-        file="dca/start_checks.py",
+        file="dca/exchange/account_checks.py",
         old="        check_owner(tx, us, clock.now(), database)\n",
         new="",
         costs="two folders on one database end each other's main_app for ever",
-        tests=("tests/test_ownership.py",),
+        tests=("tests/runtime/test_database_owner.py",),
     ),
     Fault(
         name="caretakers-of-two-installations",
         number="F08",
-        file="dca/job.py",
+        file="dca/caretakers/job.py",
         old="            if (refusal := _refusal(store, job)) is not None:\n",
         new="            if (refusal := _refusal(store, job)) == 0:\n",
         costs="both look after one book, and neither misses the other's that stand still",
-        tests=("tests/test_ownership.py::test_the_second_one_stands_down_and_says_whose_it_is",),
+        tests=("tests/runtime/test_database_owner.py::test_the_second_one_stands_down_and_says_whose_it_is",),
     ),
     Fault(
         name="refused-keys-end-it",
@@ -32,7 +32,7 @@ FAULTS = (
         old="            except (StartRefused, Unavailable) as error:\n",
         new="            except Unavailable as error:\n",
         costs="five minutes of refused keys or of a wrong clock, and nothing is sold until a person comes",
-        tests=("tests/test_start.py",),
+        tests=("tests/trading/test_start.py",),
     ),
     Fault(
         name="settings-are-read-once",
@@ -41,7 +41,7 @@ FAULTS = (
         old="        if is_other:\n",
         new="        if False:\n",
         costs="what is put right in .env helps only whoever also stops and starts main_app",
-        tests=("tests/test_start.py::test_wrong_settings_are_waited_out_and_read_again",),
+        tests=("tests/trading/test_start.py::test_wrong_settings_are_waited_out_and_read_again",),
     ),
     Fault(
         name="who-is-asked-to-stop-has-died",
@@ -55,10 +55,10 @@ FAULTS = (
     Fault(
         name="bad-settings-are-a-crash",
         number="F38",
-        file="dca/guard.py",
+        file="dca/watchdog/run.py",
         old="        if code == BAD_SETTINGS:\n",
         new="        if False:\n",
         costs="a slip in .env leaves it down for good after five minutes",
-        tests=("tests/test_watchdog.py::test_settings_that_main_app_cannot_use_are_a_finding",),
+        tests=("tests/watchdog/test_watchdog.py::test_settings_that_main_app_cannot_use_are_a_finding",),
     ),
 )

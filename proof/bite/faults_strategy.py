@@ -2,48 +2,50 @@
 
 from proof.bite.fault import Fault
 
-STRATEGY = "dca/strategy.py"
-TESTS = ("tests/test_strategy.py",)
-BOTH = ("tests/test_strategy.py", "tests/test_strategy_properties.py")
+STRATEGY = "dca/core/strategy.py"
+TESTS = ("tests/core/test_strategy.py",)
+BOTH = ("tests/core/test_strategy.py", "tests/core/test_strategy_properties.py")
 SIMULATION = ("prove", "sweep", "crash")
 
 FAULTS = (
     Fault(
         name="sold-in-one-order-whatever-it-is-worth",
         number="F29",
-        file="dca/strategy.py",
+        file="dca/core/strategy.py",
         old="    return max(1, int(min(needed, possible)))\n",
         new="    return 1\n",
         costs="a cycle that is worth more than the largest order is refused for ever, and never sold",
-        tests=("tests/test_large_sale.py::test_it_is_sold_in_even_parts_and_is_one_complete_cycle",),
+        tests=("tests/trading/test_large_sale.py::test_it_is_sold_in_even_parts_and_is_one_complete_cycle",),
         also=("prove",),
     ),
     Fault(
         name="a-part-is-enlarged-to-the-position",
         number="F29",
-        file="dca/trader.py",
+        file="dca/trading/trader.py",
         old="replace(action, qty=min(action.qty, qty))",
         new="replace(action, qty=qty)",
         costs="a cycle that is worth more than the largest order is refused for ever, and never sold",
-        tests=("tests/test_large_sale.py::test_a_part_is_bounded_by_the_position_and_not_enlarged_to_it",),
+        tests=(
+            "tests/trading/test_large_sale.py::test_a_part_is_bounded_by_the_position_and_not_enlarged_to_it",
+        ),
     ),
     Fault(
         name="a-base-order-is-bought-with-each-tenth-of-its-price",
         number="F46",
-        file="dca/strategy.py",
+        file="dca/core/strategy.py",
         old="    return amount if cycle.bought_cost + amount <= budget else None\n",
         new="    return amount\n",
         costs="a coin that falls to nothing costs far more than its ladder",
-        tests=("tests/test_worst_case.py::test_a_fall_without_end_costs_no_more_than_the_ladder",),
+        tests=("tests/core/test_worst_case.py::test_a_fall_without_end_costs_no_more_than_the_ladder",),
     ),
     Fault(
         name="adopted-coins-are-in-no-worst-case",
         number="F46",
-        file="dca/strategy.py",
+        file="dca/core/strategy.py",
         old="    return ladder if cycle is None else max(ladder, still_to_come(asset, cycle) - ",
         new="    return ladder if ladder or cycle is None else max(ladder, still_to_come(asset, cycle) - ",
         costs="the screens say that there is money for buys that will be refused",
-        tests=("tests/test_worst_case.py::test_what_may_still_come_and_the_whole",),
+        tests=("tests/core/test_worst_case.py::test_what_may_still_come_and_the_whole",),
     ),
     Fault(
         name="quote-of-any-age",
@@ -147,8 +149,8 @@ FAULTS = (
         new=" and rules.tradable\n",
         costs="buys more of what the operator wants to be rid of",
         tests=(
-            "tests/test_strategy.py",
-            "tests/test_wishes.py::test_with_a_wish_to_sell_that_has_to_wait_nothing_is_bought",
+            "tests/core/test_strategy.py",
+            "tests/trading/test_sell_requests.py::test_with_a_wish_to_sell_that_has_to_wait_nothing_is_bought",
         ),
     ),
     Fault(

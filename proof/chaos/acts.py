@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import datetime
 from random import Random
 
-from dca.operator.modes import forget_crashes
-from dca.supervisor import read_memory
-from dca.watching import DEATHS
+from dca.operator.actions.pause_resume import forget_crashes
+from dca.watchdog.process import read_memory
+from dca.watchdog.rules import DEATHS
 from demo.problems import DemoProblem
 from proof.chaos import processes
 from proof.chaos.exchange_faults import Drawer, Trouble

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
-from dca.supervisor import read_memory
+from dca.watchdog.process import read_memory
 from demo.problems import DemoProblem
 from demo.processes import Child
 from demo.rows import Row, num

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from dca import heartbeat
+from dca.runtime import heartbeat
 from proof.chaos import processes
 from proof.chaos.world import World
 

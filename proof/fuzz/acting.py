@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from dca import strategy
-from dca.desk import Desk
-from dca.model import Asset, Cycle, Mode, Order, Quote, Side, TradingRules
-from dca.strategy import Action, Place
+from dca.core import strategy
+from dca.core.model import Asset, Cycle, Mode, Order, Quote, Side, TradingRules
+from dca.core.strategy import Action, Place
+from dca.trading.watchlist import Desk
 from proof.fuzz import sane
 from proof.fuzz.samples import NOW, RULES
 from proof.fuzz.verdicts import promise

@@ -11,22 +11,22 @@ from typing import Any
 
 import mysql.connector
 
-from dca.checker import Checker
-from dca.desk import Desk
-from dca.errors import DatabaseUnavailable, StartRefused, Unavailable
-from dca.failures import Failures
-from dca.inbox import Inbox
-from dca.job import Job
-from dca.logs import Troubles
-from dca.main_loop import MainLoop
-from dca.model import Asset, Control, Cycle, Mode, Order, OrderState, Quote, Side
-from dca.review import review
-from dca.runtime import Context
-from dca.settings import DatabaseSettings, parse
-from dca.store import Store
-from dca.store_rows import columns, outward
-from dca.trader import Trader
-from dca.worker import Rests, Worker, limits_of
+from dca.alerts.review import review
+from dca.caretakers.consistency import Checker
+from dca.caretakers.job import Job
+from dca.core.errors import DatabaseUnavailable, StartRefused, Unavailable
+from dca.core.model import Asset, Control, Cycle, Mode, Order, OrderState, Quote, Side
+from dca.database.rows import columns, outward
+from dca.database.store import Store
+from dca.runtime.crash_counter import Failures
+from dca.runtime.log_lines import Troubles
+from dca.runtime.script import Context
+from dca.runtime.settings import DatabaseSettings, parse
+from dca.trading.inbox import Inbox
+from dca.trading.main_loop import MainLoop
+from dca.trading.trader import Trader
+from dca.trading.watchlist import Desk
+from dca.trading.worker import Rests, Worker, limits_of
 from proof.fuzz import junk, rows, samples, tables
 from proof.fuzz.samples import ASSET, NOW, WATCHING
 from proof.fuzz.stand_in import Ears, Exchange, Watchmaker

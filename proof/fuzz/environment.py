@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 import requests
 from websockets.uri import parse_uri
 
-from dca import settings
-from dca.errors import SettingsProblem, Unavailable
-from dca.settings import Settings
+from dca.core.errors import SettingsProblem, Unavailable
+from dca.runtime import settings
+from dca.runtime.settings import Settings
 from proof.fuzz import junk
 from proof.fuzz.transport import Answer, broker_with
 from proof.fuzz.verdicts import Verdict, promise

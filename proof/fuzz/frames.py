@@ -14,11 +14,11 @@ from typing import Any
 import msgpack
 from websockets.exceptions import ConnectionClosedError
 
-from dca.feed import Feed
-from dca.inbox import Inbox
-from dca.logs import Troubles
-from dca.model import Quote, Snapshot
-from dca.tripwire import NEVER, Tripwire
+from dca.core.model import Quote, Snapshot
+from dca.core.quote_filter import NEVER, Tripwire
+from dca.exchange.streams import Feed
+from dca.runtime.log_lines import Troubles
+from dca.trading.inbox import Inbox
 from proof.fuzz import acting, junk, samples, sane
 from proof.fuzz.samples import ASSET, BOUGHT, BUY, HOLDING, NOW, SELL, SYMBOL, WATCHING
 from proof.fuzz.transport import SETTINGS

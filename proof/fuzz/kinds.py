@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 from integration.database import LocalDatabase
 from proof.fuzz.edits import Edits
 from proof.fuzz.environment import Environment

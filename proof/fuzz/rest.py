@@ -10,8 +10,8 @@ from typing import Any
 import requests
 import urllib3
 
-from dca.errors import Unavailable
-from dca.model import Accepted, DefiniteReject, Duplicate, SubmitOutcome, Unknown
+from dca.core.errors import Unavailable
+from dca.core.model import Accepted, DefiniteReject, Duplicate, SubmitOutcome, Unknown
 from proof.fuzz import junk, samples, sane
 from proof.fuzz.samples import BOUGHT, BUY, BUY_ID, NOW, SELL, SYMBOL, Json
 from proof.fuzz.transport import SETTINGS, Answer, broker_with

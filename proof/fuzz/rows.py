@@ -7,10 +7,21 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dca import caretaking, ledger, lifecycle, strategy
-from dca.caretaking import Books
-from dca.model import Asset, Cycle, CycleStatus, LockKind, Order, OrderState, Position, Quote, Side, Snapshot
-from dca.strategy import Place
+from dca.core import ledger, lifecycle, order_cleanup, strategy
+from dca.core.model import (
+    Asset,
+    Cycle,
+    CycleStatus,
+    LockKind,
+    Order,
+    OrderState,
+    Position,
+    Quote,
+    Side,
+    Snapshot,
+)
+from dca.core.order_cleanup import Books
+from dca.core.strategy import Place
 from proof.fuzz import acting, junk, samples, sane
 from proof.fuzz.samples import ASSET, BOUGHT, BUY, HOLDING, NOW, RULES, SELL, SELLING, SYMBOL, WATCHING
 from proof.fuzz.verdicts import Verdict, promise
@@ -216,15 +227,15 @@ def _quote(dice: random.Random) -> Quote:
 
 def _caretaken(asset: Asset, cycle: Cycle, orders: Sequence[Order]) -> None:
     """What the cron scripts conclude from these rows."""
-    told = [caretaking.cooldown_is_over(asset, cycle, NOW)]
-    caretaking.stale_buys(orders, NOW, timedelta(minutes=5))
-    caretaking.stuck_sells(orders, NOW, timedelta(seconds=75))
+    told = [order_cleanup.cooldown_is_over(asset, cycle, NOW)]
+    order_cleanup.stale_buys(orders, NOW, timedelta(minutes=5))
+    order_cleanup.stuck_sells(orders, NOW, timedelta(seconds=75))
     position = Position(symbol=SYMBOL, qty=Decimal("0.1995"), qty_available=Decimal("0.1995"))
     books = Books(asset=asset, cycle=cycle, orders=tuple(orders), ghosts=(), position=position, rules=RULES)
-    told += [each.words for each in caretaking.breaks(books)]
-    caretaking.is_gone(books)
-    caretaking.surplus(books)
-    found = caretaking.verdict(asset, cycle, orders, NOW)
+    told += [each.words for each in order_cleanup.breaks(books)]
+    order_cleanup.is_gone(books)
+    order_cleanup.surplus(books)
+    found = order_cleanup.verdict(asset, cycle, orders, NOW)
     told += [each.words for each in found.violations]
     if found.is_sick:
         sane.amounts_fit(found.booking.cycle)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dca import ledger
-from dca.model import (
+from dca.core import ledger
+from dca.core.model import (
     Asset,
     Cycle,
     CycleStatus,

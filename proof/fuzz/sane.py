@@ -5,8 +5,8 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from dca import ledger, lifecycle
-from dca.model import ENDED, Cycle, Execution, Order, Snapshot
+from dca.core import ledger, lifecycle
+from dca.core.model import ENDED, Cycle, Execution, Order, Snapshot
 from proof.fuzz.samples import KEY_ID, NOW, SECRET_KEY
 from proof.fuzz.verdicts import BrokenPromise, promise
 

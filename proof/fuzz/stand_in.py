@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from dca.feed import StreamState
-from dca.model import (
+from dca.core.model import (
     Accepted,
     Account,
     Duplicate,
@@ -22,6 +21,7 @@ from dca.model import (
     SubmitOutcome,
     TradingRules,
 )
+from dca.exchange.streams import StreamState
 from proof.fuzz.samples import NOW, RULES
 
 

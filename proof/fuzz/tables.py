@@ -4,8 +4,8 @@ which some get past the tables' rules."""
 import random
 from typing import Any, get_args, get_type_hints
 
-from dca.model import Asset, Control, Cycle, Order, Word
-from dca.records import Incident, JobRun
+from dca.core.model import Asset, Control, Cycle, Order, Word
+from dca.core.operations import Incident, JobRun
 from proof.fuzz import junk
 
 _ROWS = {

@@ -10,9 +10,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from dca.broker import Broker
-from dca.pace import Kind, Pace
-from dca.settings import ExchangeSettings, Venue
+from dca.exchange.request_budget import Kind, Pace
+from dca.exchange.rest_client import Broker
+from dca.runtime.settings import ExchangeSettings, Venue
 from proof.fuzz.samples import KEY_ID, NOW, SECRET_KEY
 
 URL = "http://127.0.0.1:9"

@@ -29,7 +29,7 @@ How a step maps to dca:
     main is told                                Worker._handle (Snapshot), Bookkeeper.book
     complete                                    Bookkeeper._move_on, lifecycle.book
     main starts; a second main starts           Application._check (next_epoch)
-    the caretaker                               Checker._settle; caretaking.stale_buys, caretaking.stuck_sells
+    the caretaker                               Checker._settle, order_cleanup.stale_buys and .stuck_sells
 
 What is assumed, and where it is in the model:
 

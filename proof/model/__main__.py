@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dca.clock import SystemClock
+from dca.runtime.clock import SystemClock
 from proof.model.rules import Rules
 from proof.model.search import Result, Told, check
 from proof.model.state import NONE, Row

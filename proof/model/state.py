@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 BUY, SELL = "buy", "sell"
 
-# A row's state in the ledger, as dca.model.OrderState; UNWRITTEN only in a broken variant.
+# A row's state in the ledger, as dca.core.model.OrderState; UNWRITTEN only in a broken variant.
 UNWRITTEN = "unwritten"
 SENT, ACKED, CANCEL_REQUESTED = "sent", "acked", "cancel_requested"
 DONE, REJECTED, VOID, GHOST, GHOST_DONE = "done", "rejected", "void", "ghost", "ghost_done"

@@ -1,6 +1,7 @@
 """Each transaction of dca that the protocol has, as one step: what it reads, it reads under lock.
 
-The names are those of dca/trader.py and dca/bookkeeper.py; what they check is checked here in that order.
+The names are those of trader.py and bookkeeper.py in dca/trading/; what they check is checked here in that
+order.
 """
 
 from proof.model.rules import Rules

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from dca.model import Mode
+from dca.core.model import Mode
 from proof.simulation.exchange import OUTAGE, SLOW, UNSEEN
 from proof.simulation.feed import BEHIND
 from proof.simulation.plan import Args, Step

@@ -4,7 +4,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
-from dca.model import Order, plain
+from dca.core.model import Order, plain
 from paper_exchange.values import STEP
 
 GATEWAY_PAGE = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
@@ -12,7 +12,7 @@ GATEWAY_PAGE = "<html><head><title>403 Forbidden</title></head><body>Request blo
 
 
 def body_of(order: Order) -> dict[str, Any]:
-    """As dca/broker.py sends it."""
+    """As dca/exchange/rest_client.py sends it."""
     body: dict[str, Any] = {
         "symbol": order.symbol,
         "side": order.side.value,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from dca.settings import DatabaseSettings
+from dca.runtime.settings import DatabaseSettings
 from launcher.output import SetUpProblem
 from proof.simulation import enumeration, reach, shrink
 from proof.simulation.enumeration import Case

@@ -2,7 +2,7 @@
 holds both to one contract.
 
 A transaction runs without a switch in between, as if every row it touches were locked: interleavings of
-single statements are for the races on the real server (tests/test_races.py).
+single statements are for the races on the real server (tests/trading/test_races.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from dca.errors import LostRace
-from dca.ledger import unknown_word
-from dca.model import (
+from dca.core.errors import LostRace
+from dca.core.ledger import unknown_word
+from dca.core.model import (
     ENDED,
     Asset,
     Control,
@@ -24,7 +24,7 @@ from dca.model import (
     Order,
     OrderState,
 )
-from dca.records import MissingPosition, Owner
+from dca.core.operations import MissingPosition, Owner
 from proof.simulation.looks import Looks
 from proof.simulation.table_rules import check_cycle, check_order, same_version, stored_row
 from proof.simulation.tables import Key, Tables

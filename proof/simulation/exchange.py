@@ -1,5 +1,5 @@
-"""The paper exchange's engine as the processes see it: in Alpaca's JSON, through dca.wire, with answers that
-get lost, come late, or are wrong."""
+"""The paper exchange's engine as the processes see it: in Alpaca's JSON, through dca.exchange.parsing, with
+answers that get lost, come late, or are wrong."""
 
 import json
 import random
@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from dca import answers, wire
-from dca.errors import ExchangeUnavailable, RequestRefused
-from dca.model import (
+from dca.core.errors import ExchangeUnavailable, RequestRefused
+from dca.core.model import (
     ZERO,
     Accepted,
     Account,
@@ -24,6 +23,7 @@ from dca.model import (
     TradingRules,
     Unknown,
 )
+from dca.exchange import parsing, refusals
 from paper_exchange import views
 from paper_exchange import wire as exchange_wire
 from paper_exchange.engine import Engine
@@ -48,7 +48,7 @@ SLOW, SLOW_SECONDS = "rest.slow", 3.0
 UNSEEN = "positions.unseen"
 """Of all pairs, or of the one that is named behind it."""
 ORDERS_OF_A_PAGE, FILLS_OF_A_PAGE = 500, 100
-"""As dca/broker.py asks for them."""
+"""As dca/exchange/rest_client.py asks for them."""
 
 
 class Witness(Protocol):
@@ -60,7 +60,7 @@ class Witness(Protocol):
 
 
 class Gate(Protocol):
-    """Counts requests before they go out, as dca/pace.py does, and may refuse them. `broker` is a session."""
+    """Counts requests before they go out, as the request budget does, and may refuse. `broker`: a session."""
 
     def reserve(self, broker: "SimBroker", side: Side) -> None: ...
     def passes(self, broker: "SimBroker", call: str) -> None: ...
@@ -184,7 +184,7 @@ class SimBroker:
         if fault in {"accept_then_drop", "timeout_after", "garbage"}:
             return self._lost("timeout" if fault == "timeout_after" else fault)
         self._end("submit")
-        return answers.outcome(403, GATEWAY_PAGE) if fault == "gateway_page" else outcome
+        return refusals.outcome(403, GATEWAY_PAGE) if fault == "gateway_page" else outcome
 
     def _taken(self, order: Order, request: dict[str, Any], *, changed: bool) -> SubmitOutcome:
         exchange = self._exchange
@@ -192,11 +192,11 @@ class SimBroker:
             taken = exchange.take_order(order, request=request, changed=changed)
         except Refused as error:
             body = json.dumps({"code": error.code, "message": error.message})
-            return answers.outcome(error.status, body)
+            return refusals.outcome(error.status, body)
         slow = self._weather.take("get.not_found")
         if slow is not None:
             exchange.hidden_until[taken.client_order_id] = exchange.hub.seconds + float(slow["seconds"])
-        return Accepted(snapshot=wire.snapshot(self._engine.order_json(taken)))
+        return Accepted(snapshot=parsing.snapshot(self._engine.order_json(taken)))
 
     def _land_later(self, order: Order, request: dict[str, Any]) -> None:
         """The request sits in some queue on the way, for less than the quiet period (faults.md A3)."""
@@ -248,7 +248,7 @@ class SimBroker:
         stale = self._weather.take("get.stale")
         if stale is not None:
             seconds = float(stale["seconds"])
-        return wire.snapshot(views.order_as_of(self._engine, found, seconds))
+        return parsing.snapshot(views.order_as_of(self._engine, found, seconds))
 
     def open_orders(self) -> list[Snapshot]:
         return self._read("open_orders", lambda _: self._snapshots(self._engine.open_orders()))
@@ -267,7 +267,7 @@ class SimBroker:
         return self._read("closed_orders", read)
 
     def _snapshots(self, orders: list[EngineOrder]) -> list[Snapshot]:
-        return [wire.snapshot(self._engine.order_json(order)) for order in orders]
+        return [parsing.snapshot(self._engine.order_json(order)) for order in orders]
 
     def position(self, symbol: str) -> Position:
         return self._read("position", lambda _: self._position(symbol))
@@ -275,7 +275,7 @@ class SimBroker:
     def _position(self, symbol: str) -> Position:
         if self._engine.held(symbol) <= 0 or self._is_unseen(symbol):
             return Position(symbol=symbol, qty=ZERO, qty_available=ZERO)
-        return wire.position(views.position(self._engine, symbol), symbol)
+        return parsing.position(views.position(self._engine, symbol), symbol)
 
     def _is_unseen(self, symbol: str) -> bool:
         now = self._exchange.hub.seconds
@@ -297,21 +297,21 @@ class SimBroker:
             mine = [index for index, row in enumerate(rows) if row["order_id"] in wanted]
             back = len(rows) - (mine[0] if mine else len(rows))
             self._further_pages("executions", max(back - 1, 0) // FILLS_OF_A_PAGE)
-            return [wire.execution(rows[index]) for index in mine]
+            return [parsing.execution(rows[index]) for index in mine]
 
         return self._read("executions", read)
 
     def sales(self, symbol: str, after: datetime) -> list[Execution]:
         def read(_: str | None) -> list[Execution]:
             rows = [row for row in self._engine.activities if row["activity_type"] == "FILL"]
-            recent = [row for row in rows if wire.moment(row["transaction_time"]) > after]
+            recent = [row for row in rows if parsing.moment(row["transaction_time"]) > after]
             self._further_pages("sales", len(recent) // FILLS_OF_A_PAGE)
-            return [wire.execution(row) for row in reversed(recent) if wire.is_sale(row, symbol)]
+            return [parsing.execution(row) for row in reversed(recent) if parsing.is_sale(row, symbol)]
 
         return self._read("sales", read)
 
     def account(self) -> Account:
-        return self._read("account", lambda _: wire.account(views.account(self._engine)))
+        return self._read("account", lambda _: parsing.account(views.account(self._engine)))
 
     def clock(self) -> datetime:
         return self._read("clock", lambda _: self._exchange.hub.now())
@@ -319,7 +319,7 @@ class SimBroker:
     def trading_rules(self) -> dict[str, TradingRules]:
         def read(_: str | None) -> dict[str, TradingRules]:
             pairs = [self._engine.pairs[symbol] for symbol in self._engine.quotes]
-            found = [wire.trading_rules(exchange_wire.asset(pair)) for pair in pairs]
+            found = [parsing.trading_rules(exchange_wire.asset(pair)) for pair in pairs]
             return {rules.symbol: rules for rules in found}
 
         return self._read("trading_rules", read)

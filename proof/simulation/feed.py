@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dca import wire
-from dca.feed import AGAIN_SECONDS, StreamState
-from dca.inbox import Inbox, Task
-from dca.model import Quote
-from dca.ports import Stream
-from dca.tripwire import Tripwire, is_quiet
+from dca.core.interfaces import Stream
+from dca.core.model import Quote
+from dca.core.quote_filter import Tripwire, is_quiet
+from dca.exchange import parsing
+from dca.exchange.streams import AGAIN_SECONDS, StreamState
+from dca.trading.inbox import Inbox, Task
 from paper_exchange.values import Quote as EngineQuote
 from proof.simulation.exchange import Exchange
 from proof.simulation.hub import Process
@@ -148,7 +148,7 @@ class SimFeed:
         if not self._process.alive or not self.orders.connected:
             return
         self.orders.last_message_at = self._process.clock.now()
-        snapshot = wire.snapshot(update["order"])
+        snapshot = parsing.snapshot(update["order"])
         self._inbox.put(snapshot)
 
     def send_quote(self, quote: EngineQuote) -> None:
@@ -183,7 +183,7 @@ class SimFeed:
             return
         now = self._process.clock.now()
         try:
-            quote = wire.stream_quote({"S": symbol, "bp": bid, "ap": ask, "t": at}, now)
+            quote = parsing.stream_quote({"S": symbol, "bp": bid, "ap": ask, "t": at}, now)
         except ValueError:
             return  # as feed.Feed drops it
         self.quotes.last_message_at = now

@@ -1,11 +1,11 @@
-"""The part of the transaction in memory that looks around, as dca/store_looks.py is of the real one."""
+"""The part of the transaction in memory that looks around, like snapshot_queries.py of the real one."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from dca.fuse import Placed
-from dca.model import Cycle, CycleStatus, Order, OrderState
-from dca.records import MissingPosition
+from dca.core.model import Cycle, CycleStatus, Order, OrderState
+from dca.core.operations import MissingPosition
+from dca.core.order_limits import Placed
 from proof.simulation.tables import Tables
 
 

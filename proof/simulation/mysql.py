@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import mysql.connector
 
-from dca.model import LIVE_STATES, Asset, Control, Cycle, Order, OrderState
-from dca.ports import Transaction as AnyTransaction
-from dca.settings import DatabaseSettings
-from dca.store import Store, Transaction
-from dca.store_rows import outward, value_from
+from dca.core.interfaces import Transaction as AnyTransaction
+from dca.core.model import LIVE_STATES, Asset, Control, Cycle, Order, OrderState
+from dca.database.rows import outward, value_from
+from dca.database.store import Store, Transaction
+from dca.runtime.settings import DatabaseSettings
 from proof.simulation.hub import Process
 from proof.simulation.stores import DEADLOCK, DOWN, LOST, SLOW, SWALLOWED, Listener, lag
 from proof.simulation.tables import INSTALL_ID, Key, Tables

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dca.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Side
+from dca.core.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Side
 from paper_exchange.engine import Engine
 from paper_exchange.values import Order as EngineOrder
 from proof.simulation.hub import Hub, Process

@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from dca.errors import BrokenRule
-from dca.model import CycleStatus, Mode
-from dca.operator import undecided
+from dca.core.errors import BrokenRule
+from dca.core.model import CycleStatus, Mode
+from dca.operator.actions import undecided
 from paper_exchange.engine import Engine
 from paper_exchange.values import STEP, ZERO, Refused, plain
 from proof.simulation.tables import Tables

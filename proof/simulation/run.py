@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from dca.model import CycleStatus
+from dca.core.model import CycleStatus
 from proof.simulation.acts import Acts
 from proof.simulation.market import Mood
 from proof.simulation.oracle import Violation

@@ -8,22 +8,22 @@ from typing import TypeVar
 
 import cooldown_manager
 import order_manager
-from dca import start_checks
-from dca.checker import Checker
-from dca.desk import Desk
-from dca.errors import StartRefused, Unavailable
-from dca.failures import Failures
-from dca.guard import Guard
-from dca.heartbeat import Delay
-from dca.job import Job
-from dca.logs import Troubles
-from dca.main_loop import MainLoop
-from dca.ports import Store
-from dca.runtime import Context
-from dca.settings import Settings
-from dca.supervisor import Supervisor
-from dca.trader import Trader
-from dca.worker import Rests, Worker, limits_of
+from dca.caretakers.consistency import Checker
+from dca.caretakers.job import Job
+from dca.core.errors import StartRefused, Unavailable
+from dca.core.interfaces import Store
+from dca.exchange import account_checks
+from dca.runtime.crash_counter import Failures
+from dca.runtime.heartbeat import Delay
+from dca.runtime.log_lines import Troubles
+from dca.runtime.script import Context
+from dca.runtime.settings import Settings
+from dca.trading.main_loop import MainLoop
+from dca.trading.trader import Trader
+from dca.trading.watchlist import Desk
+from dca.trading.worker import Rests, Worker, limits_of
+from dca.watchdog.process import Supervisor
+from dca.watchdog.run import Guard
 from proof.simulation.exchange import Exchange, SimBroker
 from proof.simulation.feed import SimFeed, WakingInbox
 from proof.simulation.hub import Process
@@ -75,7 +75,7 @@ class MainApp:
         broker, clock, troubles = SimBroker(process, self._exchange), process.clock, Troubles()
         try:
             control = self._until_it_answers(
-                lambda: start_checks.begin(
+                lambda: account_checks.begin(
                     store, broker, clock, settings.exchange, settings.database.name, "simulated"
                 )
             )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import mysql.connector
 
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from launcher.checks import FAST
 from launcher.database import PrivateServer
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from dca.model import HUNDRED, Asset, Cycle, CycleStatus, Mode
+from dca.core.model import HUNDRED, Asset, Cycle, CycleStatus, Mode
 from paper_exchange.engine import Engine
 from proof.simulation.hub import Hub
 from proof.simulation.oracle import Oracle

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Protocol, TypeVar
 
-from dca.errors import DatabaseUnavailable
-from dca.ports import Transaction as AnyTransaction
+from dca.core.errors import DatabaseUnavailable
+from dca.core.interfaces import Transaction as AnyTransaction
 from proof.simulation.database import Transaction
 from proof.simulation.hub import Process
 from proof.simulation.tables import Key, Tables

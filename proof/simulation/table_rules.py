@@ -4,8 +4,8 @@ from dataclasses import fields, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from dca.errors import BrokenRule, OurBug
-from dca.model import ENDED, Asset, Cycle, CycleStatus, Order
+from dca.core.errors import BrokenRule, OurBug
+from dca.core.model import ENDED, Asset, Cycle, CycleStatus, Order
 
 _PLACES = {"dca_assets": Decimal("1e-10"), "dca_cycles": Decimal("1e-15"), "dca_orders": Decimal("1e-15")}
 _NARROW = frozenset({"average_purchase_price", "last_order_fill_price"})

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dca.model import Asset, Control, Cycle, Mode, Order
-from dca.records import MissingPosition, Owner
+from dca.core.model import Asset, Control, Cycle, Mode, Order
+from dca.core.operations import MissingPosition, Owner
 
 Key = tuple[str, object]
 """A table's name, and a row's id or what else is unique in it."""

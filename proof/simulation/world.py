@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dca import settings as settings_module
-from dca.model import LIVE_STATES, FeeSource
-from dca.settings import Settings
+from dca.core.model import LIVE_STATES, FeeSource
+from dca.runtime import settings as settings_module
+from dca.runtime.settings import Settings
 from paper_exchange.engine import Engine
 from proof.simulation.exchange import Exchange
 from proof.simulation.hub import BEGIN, Hub, Process

@@ -12,12 +12,12 @@ from bench import budget
 from bench.budget_count import least_left, minutes, spenders, worst
 from bench.budget_gate import DATA, LIMIT, MAIN_APP, Request, kind_of
 from bench.budget_scenes import PAIRS, Scene, busy_hour, calm, jump, resting, stale
-from dca import settings
-from dca.broker import Broker
-from dca.clock import SystemClock
-from dca.errors import ExchangeUnavailable
-from dca.model import Side
-from dca.pace import Kind, Pace, main_app
+from dca.core.errors import ExchangeUnavailable
+from dca.core.model import Side
+from dca.exchange.request_budget import Kind, Pace, main_app
+from dca.exchange.rest_client import Broker
+from dca.runtime import settings
+from dca.runtime.clock import SystemClock
 from tests.builders import NOW, order
 from tests.good_settings import GOOD
 

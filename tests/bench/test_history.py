@@ -10,9 +10,9 @@ from bench import history, history_fill, history_present
 from bench.ground import Ground
 from bench.history import PART, Samples, Size
 from bench.history_life import Life, in_turn
-from dca.model import CycleStatus
-from dca.store import Store, Transaction
-from dca.store_reports import Which
+from dca.core.model import CycleStatus
+from dca.database.report_queries import Which
+from dca.database.store import Store, Transaction
 from launcher import server_packages
 from paper_exchange.pairs import all_pairs
 

@@ -13,8 +13,8 @@ from bench.orders import verdict
 from bench.orders_burst import _most_in_a_minute
 from bench.orders_probe import Note, brief
 from bench.orders_steps import steps
-from dca.model import Snapshot
-from dca.settings import DatabaseSettings
+from dca.core.model import Snapshot
+from dca.runtime.settings import DatabaseSettings
 from tests.conftest import Server
 from tests.rig import Rig
 

@@ -12,7 +12,7 @@ from bench.orders_exchange import Exchange
 from bench.orders_http import Request
 from bench.orders_latency import STATE, Eye, Side
 from bench.orders_seed import NO_SALE, SALE, Seed
-from dca.settings import DatabaseSettings, ExchangeSettings, Venue
+from dca.runtime.settings import DatabaseSettings, ExchangeSettings, Venue
 from tests.processes import BotProcess
 
 SYMBOLS = orders_seed.symbols(3)

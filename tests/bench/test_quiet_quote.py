@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-import dca.feed
+import dca.exchange.streams
 from bench.quotes_link import Link
 from bench.quotes_receivers import pairs
-from dca.clock import SystemClock
-from dca.feed import Feed
-from dca.inbox import Inbox
-from dca.logs import Troubles
-from dca.settings import ExchangeSettings, Venue
-from dca.tripwire import NEVER, Tripwire
+from dca.core.quote_filter import NEVER, Tripwire
+from dca.exchange.streams import Feed
+from dca.runtime.clock import SystemClock
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import ExchangeSettings, Venue
+from dca.trading.inbox import Inbox
 from tests.processes import eventually
 
-OURS = str(Path(dca.feed.__file__).parent)
+OURS = str(Path(dca.exchange.streams.__file__).parent)
 SYMBOLS = pairs(60)
 CALLS_A_FRAME = 3
 """Taking the frame, unpacking it, reading the clock. None for a quote."""

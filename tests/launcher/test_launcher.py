@@ -16,8 +16,8 @@ from launcher.output import ROOT, SetUpProblem, make_folder, tail
 from tests.processes import eventually
 
 BOT = ROOT / "bot"
-SHARED = {"dca"}
-"""dca.rights, which needs no package either."""
+SHARED = {"dca.runtime"}
+"""dca.runtime.file_owner, which needs no package either."""
 
 
 def bot(*arguments: str, program: Path = BOT, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def test_an_old_python_can_read_the_script() -> None:
 
 def test_the_launcher_needs_only_the_standard_library() -> None:
     """It runs before the virtual environment exists."""
-    for file in [BOT, ROOT / "dca" / "rights.py", *(ROOT / "launcher").glob("*.py")]:
+    for file in [BOT, ROOT / "dca" / "runtime" / "file_owner.py", *(ROOT / "launcher").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

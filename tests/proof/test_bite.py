@@ -111,9 +111,9 @@ def test_all_edits_of_a_fault_are_planted() -> None:
 
 def test_a_copy_is_the_source_without_what_is_secret_or_not_source(tmp_path: Path) -> None:
     root, copy = tmp_path / "root", tmp_path / "copy"
-    for name in (".git", "venv", "var", "logs", "dca/__pycache__", ".mypy_cache"):
+    for name in (".git", "venv", "var", "logs", "dca/core/__pycache__", ".mypy_cache"):
         (root / name).mkdir(parents=True)
-    for name in (".env", ".env.example", "main_app.py", "dca/model.py"):
+    for name in (".env", ".env.example", "main_app.py", "dca/core/model.py"):
         (root / name).write_text("")
     copy_tree(root, copy)
     assert {path.name for path in copy.iterdir()} - {"__pycache__"} == {

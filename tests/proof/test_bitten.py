@@ -10,22 +10,22 @@ import pytest
 
 import consistency_checker
 import order_manager
-from dca.bookkeeper import MAX_ATTEMPTS
-from dca.caretaking import GONE_LOOKS
-from dca.errors import ExchangeUnavailable, StartRefused
-from dca.feed import StreamState
-from dca.inbox import Inbox
-from dca.job import Job
-from dca.logs import Troubles
-from dca.main_loop import MainLoop
-from dca.model import CycleStatus, Mode, OrderState, Quote, Snapshot
-from dca.ports import Stream
-from dca.runtime import Context
-from dca.store import Store, Transaction
+from dca.caretakers.job import Job
+from dca.core.errors import ExchangeUnavailable, StartRefused
+from dca.core.interfaces import Stream
+from dca.core.model import CycleStatus, Mode, OrderState, Quote, Snapshot
+from dca.core.order_cleanup import GONE_LOOKS
+from dca.database.store import Store, Transaction
+from dca.exchange.streams import StreamState
+from dca.runtime.log_lines import Troubles
+from dca.runtime.script import Context
+from dca.trading.bookkeeper import MAX_ATTEMPTS
+from dca.trading.inbox import Inbox
+from dca.trading.main_loop import MainLoop
+from tests.caretakers.test_absences import every_five_minutes
 from tests.caring import SETTINGS
 from tests.rig import LIMITS, QUIET_SECONDS, SYMBOL, Rig
 from tests.taking import taken
-from tests.test_absences import every_five_minutes
 
 R = TypeVar("R")
 

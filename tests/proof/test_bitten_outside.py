@@ -16,15 +16,16 @@ from typing import Any
 
 import pytest
 
-from dca import feed, runtime, start_checks, wire
-from dca.broker import IDLE_SECONDS, Broker
-from dca.errors import ExchangeUnavailable, StartRefused
-from dca.failures import LIMIT, Failures
-from dca.inbox import Inbox
-from dca.model import Account, Control, Mode, Unknown
-from dca.store import Store
-from dca.store_rows import outward
-from dca.timing import ClockReading
+from dca.core.errors import ExchangeUnavailable, StartRefused
+from dca.core.model import Account, Control, Mode, Unknown
+from dca.database.rows import outward
+from dca.database.store import Store
+from dca.exchange import account_checks, parsing, streams
+from dca.exchange.clock_offset import ClockReading
+from dca.exchange.rest_client import IDLE_SECONDS, Broker
+from dca.runtime import script
+from dca.runtime.crash_counter import LIMIT, Failures
+from dca.trading.inbox import Inbox
 from tests.builders import NOW, SYMBOL, order, snapshot
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT
@@ -163,7 +164,7 @@ def test_F01_a_connection_that_has_rested_is_made_anew(
 def test_F26_what_is_no_number_is_none(text: str) -> None:
     for value in (text, float(text.replace("sNaN", "NaN"))):
         with pytest.raises(ValueError, match="not a"):
-            wire.number(value)
+            parsing.number(value)
 
 
 # ---- streams and what they bring -------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Silent:
         return ""
 
 
-@pytest.mark.parametrize("answer", [feed._next_json, feed._next_messages])
+@pytest.mark.parametrize("answer", [streams._next_json, streams._next_messages])
 def test_F15_a_server_that_says_nothing_is_not_waited_for(answer: Callable[[Any], Any]) -> None:
     loop = Hasty()
 
@@ -197,11 +198,11 @@ def test_F15_a_server_that_says_nothing_is_not_waited_for(answer: Callable[[Any]
         loop.call_soon_forever()
         began = loop.time()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(answer(Silent()), 10 * feed.ANSWER_SECONDS)
+            await asyncio.wait_for(answer(Silent()), 10 * streams.ANSWER_SECONDS)
         return loop.time() - began
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        assert runner.run(shake_hands()) < 5 * feed.ANSWER_SECONDS
+        assert runner.run(shake_hands()) < 5 * streams.ANSWER_SECONDS
 
 
 def test_F07_a_pair_is_in_one_hand_however_it_is_written() -> None:
@@ -263,9 +264,9 @@ ACCOUNT = Account(
 def test_F49_a_database_belongs_to_one_account() -> None:
     control = Control(install_id="abcd1234", account_id=None, epoch=1, mode=Mode.RUN)
     for good in (None, "mine"):
-        start_checks.check_binding(replace(control, account_id=good), ACCOUNT, "dca")
+        account_checks.check_binding(replace(control, account_id=good), ACCOUNT, "dca")
     with pytest.raises(StartRefused, match="has traded account"):
-        start_checks.check_binding(replace(control, account_id="other"), ACCOUNT, "dca")
+        account_checks.check_binding(replace(control, account_id="other"), ACCOUNT, "dca")
 
 
 def test_F49_another_exchange_behind_the_same_account_is_another_account() -> None:
@@ -273,19 +274,19 @@ def test_F49_another_exchange_behind_the_same_account_is_another_account() -> No
     control = Control(install_id="abcd1234", account_id="mine", account_made_at=NOW, epoch=1, mode=Mode.RUN)
     rounded = NOW + timedelta(milliseconds=400)
     for same in (None, NOW, rounded):
-        start_checks.check_binding(control, replace(ACCOUNT, made_at=same), "dca")
+        account_checks.check_binding(control, replace(ACCOUNT, made_at=same), "dca")
     later = replace(ACCOUNT, made_at=NOW + timedelta(seconds=2))
-    start_checks.check_binding(replace(control, account_made_at=None), later, "dca")
+    account_checks.check_binding(replace(control, account_made_at=None), later, "dca")
     with pytest.raises(StartRefused, match=r"made at .*: use an empty database for it"):
-        start_checks.check_binding(control, later, "dca")
+        account_checks.check_binding(control, later, "dca")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(6, "ahead of"), (-6, "behind"), (-3600, "behind")])
 def test_F62_with_a_wrong_clock_it_does_not_start(seconds: int, words: str) -> None:
     with pytest.raises(StartRefused, match=words):
-        start_checks.check_clock(ClockReading(ahead_seconds=seconds))
-    start_checks.check_clock(ClockReading(ahead_seconds=4))
-    start_checks.check_clock(ClockReading(ahead_seconds=-4))
+        account_checks.check_clock(ClockReading(ahead_seconds=seconds))
+    account_checks.check_clock(ClockReading(ahead_seconds=4))
+    account_checks.check_clock(ClockReading(ahead_seconds=-4))
 
 
 def test_F45_deaths_over_an_asset_are_counted_from_start_to_start(tmp_path: Path) -> None:
@@ -295,11 +296,11 @@ def test_F45_deaths_over_an_asset_are_counted_from_start_to_start(tmp_path: Path
 
 
 def test_F08_F63_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    first = runtime._lock(tmp_path / "main_app.lock")
+    first = script._lock(tmp_path / "main_app.lock")
     assert first is not None
-    assert runtime._lock(tmp_path / "main_app.lock") is None
+    assert script._lock(tmp_path / "main_app.lock") is None
     first.close()
-    again = runtime._lock(tmp_path / "main_app.lock")
+    again = script._lock(tmp_path / "main_app.lock")
     assert again is not None
     again.close()
 
@@ -307,7 +308,7 @@ def test_F08_F63_a_lock_is_held_by_one(tmp_path: Path) -> None:
 SCRIPT = f"""
 import logging, os, sys, threading
 sys.path.insert(0, {str(ROOT)!r})
-from dca import runtime
+from dca.runtime import script
 
 def die():
     raise ValueError("a thread's end")
@@ -321,7 +322,7 @@ def work(context):
     threading.Thread(target=die, name="worker-7").start()
     print("asked to stop" if context.stopping.wait(20) else "never asked to stop", flush=True)
 
-sys.exit(runtime.run("dies", work))
+sys.exit(script.run("dies", work))
 """
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dca.model import Mode
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.supervisor import is_locked
+from dca.core.model import Mode
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
+from dca.watchdog.process import is_locked
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.watched import Installation
 

@@ -121,11 +121,11 @@ def test_every_invariant_is_checked_somewhere() -> None:
 
 
 def test_this_test_can_fail() -> None:
-    assert not exists(Name("tests/test_races.py", "test_F01_of_another_name", ""))
+    assert not exists(Name("tests/trading/test_races.py", "test_F01_of_another_name", ""))
     assert not exists(Name("tests/test_of_nothing.py", "", ""))
     assert not exists(Name("sql/schema.sql", "", "two_live_orders"))
-    assert exists(Name("dca/trader.py", "Trader._claim", ""))
-    assert not exists(Name("dca/trader.py", "_claim", ""))
+    assert exists(Name("dca/trading/trader.py", "Trader._claim", ""))
+    assert not exists(Name("dca/trading/trader.py", "_claim", ""))
 
 
 def test_F51_no_lock_lives_on_a_database_connection() -> None:

@@ -202,7 +202,7 @@ def test_acts_that_would_undo_each_other_share_a_slot(one: str, other: str) -> N
 
 def test_the_bots_clock_is_stepped_by_a_file(tmp_path: Path) -> None:
     offset = tmp_path / "offset"
-    code = "from dca.clock import SystemClock; print(SystemClock().now().isoformat())"
+    code = "from dca.runtime.clock import SystemClock; print(SystemClock().now().isoformat())"
     for seconds in (0.0, -3600.0):
         offset.write_text(str(seconds))
         said = subprocess.run(

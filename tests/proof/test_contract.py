@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from dca.errors import BrokenRule, LostRace, OurBug
-from dca.fuse import Placed
-from dca.model import Cycle, CycleStatus, Mode, Order, OrderState
-from dca.records import MissingPosition
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.core.errors import BrokenRule, LostRace, OurBug
+from dca.core.model import Cycle, CycleStatus, Mode, Order, OrderState
+from dca.core.operations import MissingPosition
+from dca.core.order_limits import Placed
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from proof.simulation.database import Transaction
 from proof.simulation.lifecycles import BY_NAME, live
 from proof.simulation.mysql import MySqlDatabase

@@ -12,17 +12,17 @@ import pytest
 
 import cooldown_manager
 import order_manager
-from dca.errors import DatabaseUnavailable
-from dca.logs import Troubles
-from dca.model import CycleStatus, OrderState
-from dca.settings import DatabaseSettings
-from dca.store import Store, Transaction
-from dca.trader import Trader
+from dca.core.errors import DatabaseUnavailable
+from dca.core.model import CycleStatus, OrderState
+from dca.database.store import Store, Transaction
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.trader import Trader
 from tests.caring import check, edit, run, sold
 from tests.conftest import Server, connected
+from tests.database.test_store import Kill, cycle_of
+from tests.operator.test_holding import bot
 from tests.rig import LIMITS, SYMBOL, Rig
-from tests.test_holdings import bot
-from tests.test_store import Kill, cycle_of
 
 
 def with_store(rig: Rig, store: Store) -> None:

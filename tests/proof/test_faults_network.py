@@ -19,21 +19,21 @@ from requests.adapters import HTTPAdapter
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import Server, ServerConnection, serve
 
-from dca import health
-from dca.broker import CONNECT_SECONDS, READ_SECONDS, Broker, _Transport
-from dca.clock import SystemClock
-from dca.errors import ExchangeUnavailable
-from dca.feed import Feed
-from dca.inbox import Inbox
-from dca.logs import Troubles
-from dca.model import Accepted, OrderState, Quote, Snapshot, Unknown
-from dca.records import IncidentKind
+from dca.alerts import conditions
+from dca.core.errors import ExchangeUnavailable
+from dca.core.model import Accepted, OrderState, Quote, Snapshot, Unknown
+from dca.core.operations import IncidentKind
+from dca.exchange.rest_client import CONNECT_SECONDS, READ_SECONDS, Broker, _Transport
+from dca.exchange.streams import Feed
+from dca.runtime.clock import SystemClock
+from dca.runtime.log_lines import Troubles
+from dca.trading.inbox import Inbox
+from tests.alerts.test_conditions import beat, look
+from tests.exchange.test_rest_client import BUY
+from tests.exchange.test_stream_connections import Listener
 from tests.operating import NO_EXCHANGE
 from tests.processes import ExchangeProcess, eventually
 from tests.taking import taken
-from tests.test_broker import BUY
-from tests.test_feed import Listener
-from tests.test_health import beat, look
 
 UPDATE = {
     "id": "x-1",
@@ -154,9 +154,9 @@ def test_F70_a_pair_that_was_not_granted_is_told_and_the_others_go_on(
 
 def test_F70_a_pair_that_was_not_granted_is_mailed() -> None:
     seen = look(beat=beat(troubles=("stream no quotes",)))
-    found = [(each.name, each.kind) for each in health.findings(seen)]
+    found = [(each.name, each.kind) for each in conditions.findings(seen)]
     assert found == [("pairs without quotes", IncidentKind.HEALTH)]
-    assert "pairs without quotes" in health.judged(look()), "and told when it is over"
+    assert "pairs without quotes" in conditions.judged(look()), "and told when it is over"
 
 
 def test_F70_a_stream_that_is_refused_is_told_and_tried_again() -> None:

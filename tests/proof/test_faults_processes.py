@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dca.model import LockKind
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.core.model import LockKind
+from dca.database.store import Store
+from dca.runtime.settings import DatabaseSettings
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
-from tests.test_main_app import held, orders
+from tests.trading.test_main_app import held, orders
 
 
 @pytest.fixture
@@ -72,13 +72,13 @@ def scripts(tmp_path: Path, database: DatabaseSettings) -> BotProcess:
 
 THREAD_DIES = """
 import threading
-from dca import runtime
+from dca.runtime import script
 
 def work(context):
     threading.Thread(target=lambda: 1 / 0).start()
     assert context.stopping.wait(20)
 
-raise SystemExit(runtime.run("stand_in", work))
+raise SystemExit(script.run("stand_in", work))
 """
 
 
@@ -97,12 +97,12 @@ def test_F10_a_thread_that_dies_takes_the_process_with_it(scripts: BotProcess) -
 
 DUMPS = """
 import resource
-from dca import runtime
+from dca.runtime import script
 
 def work(context):
     print("may dump", resource.getrlimit(resource.RLIMIT_CORE)[0])
 
-raise SystemExit(runtime.run("stand_in", work))
+raise SystemExit(script.run("stand_in", work))
 """
 
 

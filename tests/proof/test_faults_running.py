@@ -11,17 +11,18 @@ from typing import Any, cast
 
 import pytest
 
-from dca import ledger, start_checks
-from dca.errors import BrokenRule, ExchangeUnavailable, StartRefused
-from dca.failures import LIMIT, Failures
-from dca.feed import Feed
-from dca.inbox import Inbox, Settle
-from dca.logs import Troubles
-from dca.main_loop import MainLoop
-from dca.model import CycleStatus, OrderState, Position, Quote, Snapshot
-from dca.ports import Clock
-from dca.timing import ClockReading
-from dca.worker import Rests, Worker
+from dca.core import ledger
+from dca.core.errors import BrokenRule, ExchangeUnavailable, StartRefused
+from dca.core.interfaces import Clock
+from dca.core.model import CycleStatus, OrderState, Position, Quote, Snapshot
+from dca.exchange import account_checks
+from dca.exchange.clock_offset import ClockReading
+from dca.exchange.streams import Feed
+from dca.runtime.crash_counter import LIMIT, Failures
+from dca.runtime.log_lines import Troubles
+from dca.trading.inbox import Inbox, Settle
+from dca.trading.main_loop import MainLoop
+from dca.trading.worker import Rests, Worker
 from tests.caring import edit
 from tests.fake_exchange import FakeExchange
 from tests.operating import NO_EXCHANGE
@@ -79,9 +80,9 @@ def test_F62_with_a_clock_that_jumped_no_quote_decides(rig: Rig, seconds: float)
 
 @pytest.mark.parametrize("seconds", [-6, 6])
 def test_F62_a_clock_that_is_wrong_keeps_it_from_starting(rig: Rig, seconds: float) -> None:
-    start_checks.check_clock(ClockReading(ahead_seconds=seconds * 4 / 5))
+    account_checks.check_clock(ClockReading(ahead_seconds=seconds * 4 / 5))
     with pytest.raises(StartRefused, match="clock is 6 s"):
-        start_checks.check_clock(ClockReading(ahead_seconds=seconds))
+        account_checks.check_clock(ClockReading(ahead_seconds=seconds))
 
 
 # ---- the worker and the loop around it ---------------------------------------------------------------------

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import pytest
 
 import order_manager
-from dca.errors import BrokenRule, ExchangeUnavailable, RequestRefused, StartRefused
-from dca.inbox import Inbox
-from dca.logs import Troubles
-from dca.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
-from dca.trader import Trader
+from dca.core.errors import BrokenRule, ExchangeUnavailable, RequestRefused, StartRefused
+from dca.core.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
+from dca.runtime.log_lines import Troubles
+from dca.trading.inbox import Inbox
+from dca.trading.trader import Trader
 from tests.caring import check, edit, run
 from tests.rig import LIMITS, QUIET_SECONDS, RULES, SYMBOL, Rig
 from tests.taking import taken

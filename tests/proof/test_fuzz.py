@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from dca.model import Quote, Snapshot
-from dca.settings import DatabaseSettings
+from dca.core.model import Quote, Snapshot
+from dca.runtime.settings import DatabaseSettings
 from proof.fuzz import acting, junk, runner, samples, sane
 from proof.fuzz.__main__ import main, table
 from proof.fuzz.kinds import DOORS, opened, shares

@@ -8,10 +8,11 @@ from typing import Any
 import msgpack
 import pytest
 
-from dca import ledger, strategy, wire
-from dca.broker import Broker
-from dca.errors import ExchangeUnavailable
-from dca.model import Quote, Unknown
+from dca.core import ledger, strategy
+from dca.core.errors import ExchangeUnavailable
+from dca.core.model import Quote, Unknown
+from dca.exchange import parsing
+from dca.exchange.rest_client import Broker
 from proof.fuzz import samples, sane
 from proof.fuzz.frames import OrderFrames, QuoteFrames
 from proof.fuzz.samples import BUY, BUY_ID, NOW, SYMBOL, WATCHING
@@ -116,31 +117,31 @@ def test_a_block_that_cannot_be_read_is_not_off(value: object) -> None:
 def test_a_number_beyond_all_measure(value: object) -> None:
     """1e999999999 is finite, raises when added up, and takes a gigabyte to print."""
     with pytest.raises(ValueError, match="not a"):
-        wire.number(value)
+        parsing.number(value)
 
 
 @pytest.mark.parametrize("value", ["0e-999999999", "0e999999999", "0.000", -0.0, 0])
 def test_a_zero_of_any_length_is_zero(value: object) -> None:
-    assert str(wire.number(value)) == "0"
+    assert str(parsing.number(value)) == "0"
 
 
 @pytest.mark.parametrize("value", ["9999999999999.123456789", "0.000000000000000001", 1e-9, 64099.85])
 def test_amounts_that_there_are(value: object) -> None:
-    assert wire.number(value) == Decimal(str(value))
+    assert parsing.number(value) == Decimal(str(value))
 
 
 @pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_a_time_at_the_end_of_time(value: str) -> None:
     """OverflowError ended main_app, and stopped the order stream for good."""
     with pytest.raises(ValueError, match="not a possible time"):
-        wire.moment(value)
+        parsing.moment(value)
     with pytest.raises(ExchangeUnavailable):
         answered({"timestamp": value}).clock()
     assert isinstance(answered({**samples.order(), "updated_at": value}).submit(BUY), Unknown)
 
 
 def test_go_s_way_to_say_that_there_is_no_time() -> None:
-    assert wire.snapshot({**samples.order(), "updated_at": "0001-01-01T00:00:00Z"}).updated_at is None
+    assert parsing.snapshot({**samples.order(), "updated_at": "0001-01-01T00:00:00Z"}).updated_at is None
 
 
 @pytest.mark.parametrize("filled", [None, "", "0", 0])
@@ -148,29 +149,29 @@ def test_filled_without_an_amount_is_not_nothing_filled(filled: object) -> None:
     """It would have been booked as an order that bought nothing, and bought again."""
     body = {**samples.order(status="filled", filled="0.2", price="99"), "filled_qty": filled}
     with pytest.raises(ValueError, match="filled_qty"):
-        wire.snapshot(body)
+        parsing.snapshot(body)
     assert isinstance(answered(body).submit(BUY), Unknown)
 
 
 @pytest.mark.parametrize("status", ["canceled", "expired", "rejected"])
 def test_ended_without_an_amount_is_not_nothing_filled(status: str) -> None:
     with pytest.raises(ValueError, match="filled_qty"):
-        wire.snapshot({**samples.order(status=status), "filled_qty": None})
-    assert wire.snapshot(samples.order(status=status)).filled_qty == 0
+        parsing.snapshot({**samples.order(status=status), "filled_qty": None})
+    assert parsing.snapshot(samples.order(status=status)).filled_qty == 0
 
 
 @pytest.mark.parametrize("price", ["-1", "1e10", "1e-11", "1e12"])
 def test_a_fill_at_a_price_that_no_column_holds(price: str) -> None:
     """The database refused the row, which ended main_app at every start."""
     with pytest.raises(ValueError, match=r"negative|not a possible trade"):
-        wire.snapshot(samples.order(status="filled", filled="0.2", price=price))
+        parsing.snapshot(samples.order(status="filled", filled="0.2", price=price))
     with pytest.raises(ValueError, match="not a possible trade"):
-        wire.execution({**samples.FILL, "price": price})
+        parsing.execution({**samples.FILL, "price": price})
 
 
 def test_a_status_longer_than_its_column() -> None:
     """A new status of Alpaca's, 36 letters long, would have ended main_app at every start."""
-    found = wire.snapshot(samples.order(status="waiting_for_something_nobody_heard_of_yet"))
+    found = parsing.snapshot(samples.order(status="waiting_for_something_nobody_heard_of_yet"))
     assert len(found.status) == 32 and not found.is_closed
     sane.booked([BUY], samples.BUYING, found)
 
@@ -180,25 +181,25 @@ def test_a_status_longer_than_its_column() -> None:
 def test_texts_that_cannot_be_stored_or_shown(name: str, value: str) -> None:
     """Half a character, "\\ud800", is legal JSON, and no database takes it."""
     with pytest.raises(ValueError, match="makes no sense"):
-        wire.snapshot({**samples.order(), name: value})
+        parsing.snapshot({**samples.order(), name: value})
 
 
 @pytest.mark.parametrize("value", ["x" * 65, "ключ"])
 def test_an_id_that_its_column_does_not_hold(value: str) -> None:
     with pytest.raises(ValueError, match="makes no sense"):
-        wire.snapshot({**samples.order(), "id": value})
+        parsing.snapshot({**samples.order(), "id": value})
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "1e-12"])
 def test_a_smallest_order_of_nothing(size: str) -> None:
     """With it a cycle that holds nothing was to be sold: an order for 0 coins, which the database refuses."""
-    rules = wire.trading_rules({**samples.PAIR, "min_order_size": size})
+    rules = parsing.trading_rules({**samples.PAIR, "min_order_size": size})
     assert rules.min_order_size > 0
     assert not strategy.can_be_sold(WATCHING, rules)
 
 
 def test_more_filled_than_was_ordered_is_another_order() -> None:
-    found = wire.snapshot(samples.order(status="filled", filled="0.3", price="99"))
+    found = parsing.snapshot(samples.order(status="filled", filled="0.3", price="99"))
     assert ledger.mismatch(BUY, found) == "0.3 of 0.2 are filled"
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from dca import ledger, lifecycle, settings, strategy
-from dca.errors import SettingsProblem
-from dca.model import CycleStatus, Mode, OrderState, Side
-from dca.settings import DatabaseSettings
-from dca.store_rows import outward
+from dca.core import ledger, lifecycle, strategy
+from dca.core.errors import SettingsProblem
+from dca.core.model import CycleStatus, Mode, OrderState, Side
+from dca.database.rows import outward
+from dca.runtime import settings
+from dca.runtime.settings import DatabaseSettings
 from paper_exchange.replay import BadFile, Recording
 from proof.fuzz.environment import GOOD, MAIL
 from proof.fuzz.rows import ACKED_SELL

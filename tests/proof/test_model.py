@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 import proof.model
-from dca import bookkeeper, ledger
-from dca.model import CLOSED_AT_EXCHANGE, OrderState
+from dca.core import ledger
+from dca.core.model import CLOSED_AT_EXCHANGE, OrderState
+from dca.trading import bookkeeper
 from proof.model import __main__ as command
 from proof.model import folding, transactions
 from proof.model.rules import DCA, Rules
@@ -241,7 +242,7 @@ def test_the_code_that_a_step_stands_for_is_there() -> None:
 
 def defined_in_dca() -> Iterator[str]:
     """Every function of dca as module.function, every method as Class.method."""
-    for file in (ROOT / "dca").glob("*.py"):
+    for file in (ROOT / "dca").rglob("*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
                 yield f"{file.stem}.{node.name}"

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dca import ports
-from dca.desk import Desk
-from dca.logs import Troubles
-from dca.model import Order, OrderState, Snapshot
-from dca.ports import Broker, Transaction
-from dca.settings import DatabaseSettings
-from dca.store import Store
-from dca.trader import Trader
+from dca.core import interfaces
+from dca.core.interfaces import Broker, Transaction
+from dca.core.model import Order, OrderState, Snapshot
+from dca.database.store import Store
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import DatabaseSettings
+from dca.trading.trader import Trader
+from dca.trading.watchlist import Desk
 from tests.fake_exchange import FakeExchange
 from tests.rig import LIMITS, QUIET_SECONDS, Rig
 
@@ -76,7 +76,7 @@ class Two:
     def order(self) -> Order:
         return self.rig.orders()[0]
 
-    def main_sees(self, *, broker: Broker | None = None, store: ports.Store | None = None) -> None:
+    def main_sees(self, *, broker: Broker | None = None, store: interfaces.Store | None = None) -> None:
         """What main_app asks and writes from now on goes through these."""
         rig = self.rig
         rig.trader = Trader(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dca.model import CycleStatus
+from dca.core.model import CycleStatus
+from dca.database.store import Store
 from dca.operator.__main__ import COMMANDS
-from dca.settings import DatabaseSettings
-from dca.store import Store
+from dca.runtime.settings import DatabaseSettings
 from tests.operating import NO_EXCHANGE, Operator, Outcome
 from tests.rig import INSERT
 

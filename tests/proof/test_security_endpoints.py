@@ -19,15 +19,15 @@ import trustme
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from dca.broker import Broker
-from dca.clock import SystemClock
-from dca.errors import ExchangeUnavailable, SettingsProblem
-from dca.feed import Feed
-from dca.inbox import Inbox
-from dca.logs import Troubles
-from dca.model import DefiniteReject, Unknown
-from dca.postman import Postman
-from dca.settings import ExchangeSettings, Venue, parse
+from dca.alerts.delivery import Postman
+from dca.core.errors import ExchangeUnavailable, SettingsProblem
+from dca.core.model import DefiniteReject, Unknown
+from dca.exchange.rest_client import Broker
+from dca.exchange.streams import Feed
+from dca.runtime.clock import SystemClock
+from dca.runtime.log_lines import Troubles
+from dca.runtime.settings import ExchangeSettings, Venue, parse
+from dca.trading.inbox import Inbox
 from tests.builders import order
 from tests.processes import ROOT, eventually
 
@@ -324,7 +324,7 @@ def test_the_keys_of_tls_are_written_nowhere(tmp_path: Path) -> None:
     code = "import sys\n{}import ssl\nssl.create_default_context()\n"
     for protected in (False, True):
         file = tmp_path / f"{protected}"
-        ours = "from dca import runtime\nruntime.keep_to_ourselves()\n" if protected else ""
+        ours = "from dca.runtime import script\nscript.keep_to_ourselves()\n" if protected else ""
         subprocess.run(
             [sys.executable, "-c", code.format(ours)],
             cwd=ROOT,

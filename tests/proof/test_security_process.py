@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
-from dca import runtime
-from dca.settings import DatabaseSettings, parse
-from dca.store import Store
+from dca.database.store import Store
+from dca.runtime import script
+from dca.runtime.settings import DatabaseSettings, parse
 from tests.operating import NO_EXCHANGE
 from tests.processes import ROOT, ROW, BotProcess, ExchangeProcess, eventually
 from tests.test_secrets import tables
@@ -167,7 +167,7 @@ def test_no_line_of_the_log_has_a_secret_or_obeys_a_terminal() -> None:
     """Whoever puts it there: the last thing that a line passes is the formatter of every script."""
     settings = parse(SETTINGS, env_file_mode=None)
     assert set(settings.secrets) == set(PLANTED.values())
-    formatter = runtime._Guarded(settings.secrets)
+    formatter = script._Guarded(settings.secrets)
     for secret in PLANTED.values():
         try:
             raise ValueError(f"it was {secret}")

@@ -14,8 +14,8 @@ from pathlib import Path
 import mysql.connector
 import pytest
 
-from dca import store_setup
-from dca.store import Store
+from dca.database import create_database
+from dca.database.store import Store
 from launcher import database as launcher_database
 from tests.conftest import Server, connected
 
@@ -26,17 +26,17 @@ FILES = [
 ]
 SINKS = ("execute", "executemany")
 QUOTING = {"_text", "_word", "columns"}
-"""store_setup._text and launcher.database._word refuse or quote (tested below); columns() names fields."""
+"""create_database._text and launcher.database._word refuse or quote (tested below); columns() is fields."""
 ALLOWED = {
     # Text of the repository's own files: sql/schema.sql and the migrations.
-    "dca/store.py run_script(sql)",
-    # A name that store_setup._pattern and .replace quote; test_names_and_passwords_are_quoted runs it.
-    "dca/store_setup.py name",
-    "dca/store_setup.py pattern",
+    "dca/database/store.py run_script(sql)",
+    # A name that create_database._pattern and .replace quote; test_names_and_passwords_are_quoted runs it.
+    "dca/database/create_database.py name",
+    "dca/database/create_database.py pattern",
     # A database of the test's own, named by secrets.token_hex.
     "integration/database.py self.settings.name",
 }
-RUNNERS_OF_SCRIPTS = {"dca/operator/migrate.py", "integration/database.py"}
+RUNNERS_OF_SCRIPTS = {"dca/operator/setup/migrate.py", "integration/database.py"}
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | None
 
 
@@ -158,7 +158,7 @@ class Sources:
 
 def _are_related(one: str, other: str) -> bool:
     """Whether a name of one file may mean a function of the other: the store's parts are one class."""
-    return one == other or all(file.startswith("dca/store") for file in (one, other))
+    return one == other or all(file.startswith("dca/database/") for file in (one, other))
 
 
 def _parts(node: ast.expr) -> Iterator[ast.expr]:
@@ -304,7 +304,7 @@ def test_a_value_comes_back_as_it_went_whatever_the_servers_default_mode(server:
 
 
 def test_names_and_passwords_are_quoted_where_no_parameter_is_possible(server: Server) -> None:
-    """CREATE USER and GRANT take none. The mode is the one that store_setup.make sets first."""
+    """CREATE USER and GRANT take none. The mode is the one that create_database.make sets first."""
     with (
         mysql.connector.connect(
             unix_socket=server.settings.socket, user=server.settings.user, password=server.settings.password
@@ -313,7 +313,7 @@ def test_names_and_passwords_are_quoted_where_no_parameter_is_possible(server: S
     ):
         cursor.execute("SET SESSION sql_mode = ''")
         for value in HOSTILE:
-            cursor.execute(f"SELECT {store_setup._text(value)}")
+            cursor.execute(f"SELECT {create_database._text(value)}")
             assert cursor.fetchone() == (value,)
     for value in ("a'b", "a`b", "a b", "", "a;b", "ä\n"):
         with pytest.raises(ValueError, match="not a plain name"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dca.model import CycleStatus, Mode, Order, OrderState
+from dca.core.model import CycleStatus, Mode, Order, OrderState
 from proof.simulation import enumeration, reach
 from proof.simulation.acts import Acts
 from proof.simulation.enumeration import Case

@@ -1,15 +1,15 @@
 """Lets a chaos run step the bot's clock: its folder stands first in PYTHONPATH of the bot's processes.
 
 Setting the machine's clock takes root and would befall everything else on it. The bot reads its clock in one
-place (dca/clock.py, a test sees to that), so adding an offset there is a step of the clock as far as the bot
-can tell. The offset is read from a file, in seconds.
+place (dca/runtime/clock.py, a test sees to that), so adding an offset there is a step of the clock as far as
+the bot can tell. The offset is read from a file, in seconds.
 """
 
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dca import clock
+from dca.runtime import clock
 
 _FILE = Path(os.environ.get("CHAOS_CLOCK_FILE", "/nonexistent"))
 

@@ -1,0 +1,1 @@
+"""What is wrong, incidents, the digest, and how mail goes out."""

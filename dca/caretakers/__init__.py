@@ -1,0 +1,1 @@
+"""What cron runs against both books."""

@@ -1,0 +1,1 @@
+"""Alpaca in our words: REST, streams, parsing, request budget."""

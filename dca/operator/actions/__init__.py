@@ -1,0 +1,1 @@
+"""What the operator makes the bot do."""

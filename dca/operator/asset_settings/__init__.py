@@ -1,0 +1,1 @@
+"""The rows of dca_assets: add, set, and the ladder they come to."""

@@ -1,0 +1,1 @@
+"""How a script lives: settings, log, lock, clock, and the files in var/."""

@@ -1,0 +1,1 @@
+"""Inside main_app: decide, claim, send, book."""

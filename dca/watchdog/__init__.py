@@ -1,0 +1,1 @@
+"""Keeps main_app running."""
