@@ -40,8 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bot mutate",
         description=__doc__.partition(": ")[2] if __doc__ else "",
-        epilog=f"Modules: {', '.join(MODULES)}. Results are kept in var/mutation/: a run goes on where "
-        "the last one ended. Survivors are tried again when their tests have changed.",
+        epilog=f"Modules: {', '.join(MODULES)}. Each is a file in dca/. Results are kept in "
+        "var/mutation/: a run goes on where the last one ended. "
+        "Survivors are tried again when their tests have changed.",
     )
     parser.add_argument("module", nargs="*", metavar="MODULE", help="only these (default: all, for hours)")
     parser.add_argument(

@@ -10,41 +10,41 @@ class Module:
 
 
 MODULES = {
-    name: Module(name=name, file=file)
-    for name, file in (
-        ("strategy", "dca/core/strategy.py"),
-        ("lifecycle", "dca/core/lifecycle.py"),
-        ("ledger", "dca/core/ledger.py"),
-        ("second_look", "dca/trading/quote_confirmation.py"),
-        ("wire", "dca/exchange/parsing.py"),
-        ("invariants", "dca/core/invariants.py"),
-        ("caretaking", "dca/core/order_cleanup.py"),
-        ("trader", "dca/trading/trader.py"),
-        ("bookkeeper", "dca/trading/bookkeeper.py"),
-        ("inbox", "dca/trading/inbox.py"),
-        ("worker", "dca/trading/worker.py"),
-        ("main_loop", "dca/trading/main_loop.py"),
-        ("pace", "dca/exchange/request_budget.py"),
-        ("checker", "dca/caretakers/consistency.py"),
-        ("inspector", "dca/caretakers/own_ledger.py"),
-        ("listings", "dca/caretakers/exchange_lists.py"),
-        ("broker", "dca/exchange/rest_client.py"),
-        ("feed", "dca/exchange/streams.py"),
-        ("watching", "dca/watchdog/rules.py"),
-        ("guard", "dca/watchdog/run.py"),
-        ("health", "dca/alerts/conditions.py"),
-        ("incidents", "dca/alerts/incidents.py"),
-        ("postman", "dca/alerts/delivery.py"),
-        ("accept", "dca/operator/actions/accept.py"),
-        ("adopt", "dca/operator/actions/adopt.py"),
-        ("sell", "dca/operator/actions/sell.py"),
-        ("assets", "dca/operator/asset_settings/assets.py"),
+    name: Module(name=name, file=f"dca/{name}.py")
+    for name in (
+        "core/strategy",
+        "core/lifecycle",
+        "core/ledger",
+        "trading/quote_confirmation",
+        "exchange/parsing",
+        "core/invariants",
+        "core/order_cleanup",
+        "trading/trader",
+        "trading/bookkeeper",
+        "trading/inbox",
+        "trading/worker",
+        "trading/main_loop",
+        "exchange/request_budget",
+        "caretakers/consistency",
+        "caretakers/own_ledger",
+        "caretakers/exchange_lists",
+        "exchange/rest_client",
+        "exchange/streams",
+        "watchdog/rules",
+        "watchdog/run",
+        "alerts/conditions",
+        "alerts/incidents",
+        "alerts/delivery",
+        "operator/actions/accept",
+        "operator/actions/adopt",
+        "operator/actions/sell",
+        "operator/asset_settings/assets",
     )
 }
 """In the order of what a mistake there costs."""
 NO_JUDGES = (
-    *("tests/bench/", "tests/demo/", "tests/exchange/", "tests/launcher/", "tests/proof/"),
-    "tests/test_screens",
+    *("tests/bench/", "tests/demo/", "tests/launcher/", "tests/paper_exchange/", "tests/recordings/"),
+    *("tests/proof/", "tests/operator/test_screens"),
 )
 """Tests of the proof, of figures, of screens and of other programs; JUDGES_OF_THE_PROOF are those of the
 first that live lives."""

@@ -77,11 +77,9 @@ def show(modules: Sequence[Module]) -> int:
         accepted, unknown = len(found) - len(judged), len(judged) - killed - len(survived)
         score = f"{100 * killed / (killed + len(survived)):.1f} %" if killed or survived else "-"
         all_fine = all_fine and not survived and not unknown
-        counts = f"{len(found):>5}{killed:>8}{len(survived):>10}{accepted:>10}{unknown:>9}"
-        lines.append(f"{module.name:<12}{counts}{score:>9}")
-    print(
-        f"\n{'module':<12}{'made':>5}{'killed':>8}{'survived':>10}{'accepted':>10}{'unknown':>9}{'score':>9}"
-    )
+        counts = f"{len(found):>5}{killed:>7}{len(survived):>9}{accepted:>9}{unknown:>8}"
+        lines.append(f"{module.name:<32}{counts}{score:>8}")
+    print(f"\n{'module':<32}{'made':>5}{'killed':>7}{'survived':>9}{'accepted':>9}{'unknown':>8}{'score':>8}")
     print("\n".join(lines))
     return FINE if all_fine else FOUND
 

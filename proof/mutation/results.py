@@ -29,7 +29,7 @@ class Results:
     """Of one module: a file with a line for each result, in which the last of a mutant counts."""
 
     def __init__(self, folder: Path, module: str) -> None:
-        self._file = folder / f"{module}.jsonl"
+        self._file = folder / f"{module.replace('/', '.')}.jsonl"
         self._known: dict[str, Result] = {}
         if self._file.is_file():
             for line in self._file.read_text(encoding="utf-8").splitlines():

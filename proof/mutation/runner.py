@@ -20,7 +20,7 @@ _PYTEST = ("pytest", "-q", "--no-header", "--tb=line", "-p", "no:xdist", *_WARNI
 _RECORD = (*_PYTEST, "-m", "not slow", "-p", "proof.mutation.recorder", "--record", ",".join(FILES))
 _PROVE = ("proof.simulation", "--quiet", "--jobs", "1", "--seeds")
 RECORDING_LIMIT_SECONDS, SIMULATION_LIMIT_SECONDS = 300.0, 180.0
-LEAST_LIMIT_SECONDS, TIMES_CLEAN = 30.0, 4.0
+LEAST_LIMIT_SECONDS, TIMES_CLEAN = 60.0, 8.0
 """Tests that take so many times as long as when they were recorded hang."""
 
 

@@ -63,12 +63,14 @@ def test_what_is_accepted_still_stands_in_the_source_and_has_a_reason() -> None:
 
 
 def test_only_tests_that_run_the_modules_themselves_may_judge() -> None:
-    for name in ("tests/test_trader.py", "tests/proof/test_bitten.py"):
+    for name in ("tests/exchange/test_rest_client.py", "tests/proof/test_bitten.py"):
         assert may_judge(name), name
     for name in (
         "tests/demo/test_demo_view.py",
         "tests/proof/test_mutation.py",
         "tests/bench/test_orders.py",
+        "tests/operator/test_screens.py",
+        "tests/paper_exchange/test_depth.py",
     ):
         assert not may_judge(name), name
 
