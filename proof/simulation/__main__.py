@@ -21,6 +21,12 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs", action="store_true", help="and a second one at every boundary of the recovery"
     )
     what.add_argument("--sweep", action="store_true", help="every fault at every HTTP call and SQL statement")
+    what.add_argument(
+        "--replay",
+        nargs="+",
+        metavar="FILE",
+        help="recordings without faults: a digest of the orders of each",
+    )
     much = parser.add_argument_group("how much")
     much.add_argument(
         "--seeds", type=int, default=SEEDS, metavar="N", help=f"so many seeds (default {SEEDS})"
@@ -43,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument(
         "--mysql", action="store_true", help="on a private MariaDB server instead of in memory"
     )
+    other.add_argument("--export", metavar="DIR", help="with --replay: the orders as JSON lines, to compare")
     other.add_argument("--quiet", action="store_true", help="only failures and the last line")
     return parser
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -20,11 +21,13 @@ from proof.simulation.enumeration import Case
 from proof.simulation.mysql import MySqlDatabase
 from proof.simulation.oracle import Oracle
 from proof.simulation.plan import Step, draw
+from proof.simulation.replay import Replayed, replay
 from proof.simulation.run import Outcome, run_seed, world_of
 from proof.simulation.servers import databases
 from proof.simulation.stores import MemoryDatabase
 from proof.simulation.weather import Weather
 from proof.simulation.world import quiet_logging
+from recordings.values import BadFile
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,6 +44,8 @@ class Options:
     crash_points: bool
     pairs: bool
     sweep: bool
+    replay: list[str] | None
+    export: str | None
     seeds: int
     first: int
     minutes: float | None
@@ -108,9 +113,39 @@ def _chosen_work(options: Options, console: Console) -> int:
         return _one_seed(options, console)
     if options.at is not None:
         return _one_case(options, console)
+    if options.replay is not None:
+        return _replays(options, console)
     if options.crash_points or options.pairs or options.sweep:
         return _places(options, console)
     return _many_seeds(options, console)
+
+
+def _replays(options: Options, console: Console) -> int:
+    """Raises:
+    ValueError: a file that cannot be read.
+    """
+    paths = [Path(name) for name in options.replay or ()]
+    tally = Tally()
+    for path, done in _spread(_replayed, paths, options.jobs, console, tally, options.quiet):
+        tally.runs += 1
+        console.print(f"{done.digest}  {len(done.orders):>5} orders  {path.name}", markup=False)
+        for violation in done.violations:
+            tally.failures.append(violation)
+            console.print(f"FAILED {path.name}: {violation}", markup=False)
+        if options.export:
+            folder = Path(options.export)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{path.name}.jsonl").write_text("\n".join((*done.orders, "")), encoding="utf-8")
+    console.print(f"prove: {tally.runs} recordings, {len(tally.failures)} violations", markup=False)
+    return FOUND if tally.failures else NOTHING
+
+
+def _replayed(path: Path) -> tuple[Path, Replayed]:
+    quiet_logging()
+    try:
+        return path, replay(path, _database)
+    except BadFile as error:
+        raise ValueError(str(error)) from error
 
 
 # ---- many -----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""Prices: a seeded walk that reaches take-profits and safety orders every few minutes."""
+"""Prices: a seeded walk that reaches take-profits and safety orders every few minutes, or recorded ones."""
 
 import random
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 
@@ -25,12 +26,16 @@ class Market:
         self._rng = rng
         self.prices = dict(prices)
         self.mood = Mood.WALK
+        self.recorded: Mapping[str, Iterator[Decimal]] = {}
+        """By pair: prices instead of the walk; the last one stays."""
         for symbol in prices:
             self._set(symbol)
 
     def quote(self, symbol: str) -> Quote:
         price = self.prices[symbol]
-        if self.mood is Mood.WALK:
+        if symbol in self.recorded:
+            price = next(self.recorded[symbol], price)
+        elif self.mood is Mood.WALK:
             move = Decimal(str(round(self._rng.gauss(0.0, 0.4), 3)))
             price *= 1 + max(min(move, Decimal(2)), Decimal(-2)) / 100
         elif self.mood is Mood.RISE:
