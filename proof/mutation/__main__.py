@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if given.list:
             return portions.show(modules)
-        if given.sample:
-            return portions.sample(modules, given.sample, jobs=given.jobs)
-        return portions.run(modules, minutes=given.minutes, seeds=given.seeds, jobs=given.jobs)
+        return portions.run(
+            modules, minutes=given.minutes, sample=given.sample, seeds=given.seeds, jobs=given.jobs
+        )
     except SetUpProblem as error:
         print(f"mutate: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="begin nothing new after so many")
     parser.add_argument(
-        "--sample", type=int, metavar="K", help="only K mutants of each module; nothing is kept"
+        "--sample", type=int, metavar="K", help="only K mutants of each module that have no result yet"
     )
     parser.add_argument("--seeds", type=int, default=40, metavar="N", help="of the simulation (default 40)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many at once (default 2)")

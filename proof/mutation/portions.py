@@ -3,7 +3,7 @@
 import random
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proof.mutation.accepted import KEYS
@@ -20,22 +20,38 @@ FINE, FOUND = 0, 1
 FOR_EVER = float("inf")
 
 
-def run(modules: Sequence[Module], *, minutes: float | None, seeds: int, jobs: int) -> int:
-    """Look at every mutant that has no result yet, for so many minutes; 1 if one survives or has none."""
+def run(
+    modules: Sequence[Module], *, minutes: float | None, sample: int | None, seeds: int, jobs: int
+) -> int:
+    """Look at every mutant that has no result yet, or at so many of each module, for so many minutes.
+
+    Returns 1 if a mutant survives that is not accepted, or without a sample also if one has no result.
+    """
     until = time.monotonic() + minutes * 60 if minutes else FOR_EVER
+    killed = survived = 0
     with places(ROOT, jobs) as at:
         reach = Reach(FOLDER / "reach.json", at.tree)
         record(at, reach, [module.file for module in modules], until)
         for module in modules:
             if time.monotonic() < until:
-                _portion(at, module, reach, until=until, seeds=seeds)
-    return show(modules)
+                for verdict in _portion(at, module, reach, sample=sample, until=until, seeds=seeds):
+                    killed += verdict is Verdict.KILLED
+                    survived += verdict is Verdict.SURVIVED
+    if sample is None:
+        return show(modules)
+    print(f"mutate: {killed} of {killed + survived} killed")
+    return FOUND if survived else FINE
 
 
-def _portion(at: Places, module: Module, reach: Reach, *, until: float, seeds: int) -> None:
+def _portion(
+    at: Places, module: Module, reach: Reach, *, sample: int | None, until: float, seeds: int
+) -> Iterator[Verdict]:
     known = Results(FOLDER, module.name)
     unaccepted = [mutant for mutant in _mutants(module, at.tree) if not _is_accepted(mutant)]
     to_do = [mutant for mutant in unaccepted if known.is_open(mutant, reach.of(mutant).digest)]
+    if sample is not None:
+        seed = zlib.crc32((at.tree / module.file).read_bytes())
+        to_do = random.Random(seed).sample(to_do, min(sample, len(to_do)))  # noqa: S311 - no secret
     print(f"{module.name}: {len(to_do)} of {len(unaccepted)} mutants to look at", flush=True)
     for mutant, result in results(at, reach, to_do, seeds=seeds, until=until):
         known.add(result)
@@ -43,25 +59,7 @@ def _portion(at: Places, module: Module, reach: Reach, *, until: float, seeds: i
             print(
                 f"\n{module.name} {mutant.function}: survived ({result.seconds} s)\n{mutant.diff}", flush=True
             )
-
-
-def sample(modules: Sequence[Module], count: int, *, jobs: int) -> int:
-    """Only a few of each module, others with every change of it; 1 if one survives that is not accepted."""
-    lost = looked_at = 0
-    with places(ROOT, jobs) as at:
-        reach = Reach(FOLDER / "reach.json", at.tree)
-        record(at, reach, [module.file for module in modules], FOR_EVER)
-        for module in modules:
-            found = [mutant for mutant in _mutants(module, at.tree) if not _is_accepted(mutant)]
-            seed = zlib.crc32((at.tree / module.file).read_bytes())
-            few = random.Random(seed).sample(found, min(count, len(found)))  # noqa: S311 - no secret
-            for mutant, result in results(at, reach, few, seeds=0, until=FOR_EVER):
-                looked_at += 1
-                if result.verdict is Verdict.SURVIVED:
-                    lost += 1
-                    print(f"\n{module.name} {mutant.function}: survived\n{mutant.diff}", flush=True)
-    print(f"mutate: {looked_at - lost} of {looked_at} killed")
-    return FOUND if lost else FINE
+        yield result.verdict
 
 
 def show(modules: Sequence[Module]) -> int:
