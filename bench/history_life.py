@@ -136,7 +136,7 @@ class Life:
         now = datetime.now(UTC)
         tx.assets()
         tx.live_cycles()
-        tx.orders_with_assumed_fees(now - 2 * _DAY)
+        tx.orders_with_open_fees(now - 2 * _DAY, now - 2 * _DAY)
         tx.attempts(order.id)
         tx.known_ids([order.client_order_id, "dca-00000000-0-1-b", "another"])
         tx.known_orders([order.client_order_id, "dca-00000000-0-1-b", "another"])

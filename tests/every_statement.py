@@ -114,7 +114,7 @@ CARING: dict[str, Call] = {
     "undecided_orders": lambda tx, w: tx.undecided_orders(),
     "error_cycles": lambda tx, w: tx.error_cycles(w.now - 3 * HOUR),
     "leftover_cycles": lambda tx, w: tx.leftover_cycles(w.now - 30 * DAY),
-    "orders_with_assumed_fees": lambda tx, w: tx.orders_with_assumed_fees(w.now - 2 * DAY),
+    "orders_with_open_fees": lambda tx, w: tx.orders_with_open_fees(w.now - 2 * DAY, w.now - DAY),
     "orders_of_cycles": lambda tx, w: tx.orders_of_cycles([w.cycle.id, 1]),
     "cycles_ended_since": lambda tx, w: tx.cycles_ended_since(w.now - 2 * HOUR),
     "ended_cycles": lambda tx, w: tx.ended_cycles(1, w.now - 2 * HOUR),

@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dca.caretakers.exchange_lists import Span
+from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RateLimited
+from dca.core.ledger import coin_fee, dollar_fee
 from dca.core.model import (
     Accepted,
     Account,
@@ -67,6 +69,8 @@ class FakeExchange:
     largest: Decimal | None = None
     """Dollars that one order may be worth."""
     executions_of: dict[str, list[Execution]] = field(default_factory=dict)
+    charged: list[Charge] = field(default_factory=list)
+    """Its list of fees: a row for each fill."""
     lose_answer: bool = False
     lose_request: bool = False
     reject: DefiniteReject | None = None
@@ -139,6 +143,14 @@ class FakeExchange:
         self.orders[client_order_id] = filled
         coins = self.held.get(order.symbol, Decimal(0))
         self.held[order.symbol] = coins + part * (1 - self.fee) if order.side == "buy" else coins - part
+        is_buy = order.side == "buy"
+        self.charged.append(
+            Charge(
+                symbol=order.symbol.replace("/", "") if is_buy else None,
+                amount=coin_fee(part, self.fee) if is_buy else dollar_fee(part * Decimal(price), self.fee),
+                at=self.clock.now(),
+            )
+        )
         executions = self.executions_of.setdefault(order.exchange_order_id, [])
         name = f"{order.exchange_order_id}-{len(executions)}"
         executions.append(
@@ -225,6 +237,9 @@ class FakeExchange:
         return [
             each for order in orders for each in self.executions_of.get(order.exchange_order_id or "", [])
         ]
+
+    def fills_and_fees(self, orders: Sequence[Order]) -> tuple[list[Execution], list[Charge]]:
+        return self.executions(orders), self.charged
 
     def sales(self, symbol: str, after: datetime) -> list[Execution]:
         self._answer()

@@ -4,6 +4,7 @@ Nothing is concluded from a read that failed or was not whole. Quantities are ne
 what the orders do not explain locks the asset, with the numbers, until the books agree again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -235,14 +236,19 @@ class Checker:
         breaks = order_cleanup.breaks(books)
         if not breaks and asset.lock_kind is LockKind.BREAK:
             self._end_or_renew(asset)
-        if not breaks and fees.shown_by(
-            books.orders, books.position.qty, self._control.fee_rate, job.clock.now()
-        ):
-            what = f"book the fees of cycle {books.cycle.id} that the position shows"
-            job.act(what, asset.asset_symbol, partial(self._believe, books))
+        if not breaks:
+            self._look_at_fees(books)
         return not breaks or asset.lock_reason is not None
 
-    def _believe(self, books: Books) -> bool:
+    def _look_at_fees(self, books: Books) -> None:
+        job, held = self._job, books.position.qty
+        unclear = fees.are_unclear(books.cycle, held)
+        fills = fee_evidence.listed_fills(job.broker, books.orders) if unclear else ()
+        if fees.shown_by(books.orders, held, self._control.fee_rate, job.clock.now(), fills):
+            what = f"book the fees of cycle {books.cycle.id} that the position shows"
+            job.act(what, books.asset.asset_symbol, partial(self._believe, books, fills))
+
+    def _believe(self, books: Books, fills: Sequence[Execution]) -> bool:
         now = self._job.clock.now()
 
         def work(tx: Transaction) -> bool:
@@ -250,7 +256,7 @@ class Checker:
             orders = tx.counting_orders(cycle.id)
             if not order_cleanup.holds_the_same(cycle, books.cycle) or order_cleanup.in_flight(orders):
                 return False
-            _, after, _ = fee_evidence.believe(tx, control, cycle, orders, books.position, now)
+            _, after, _ = fee_evidence.believe(tx, control, cycle, orders, books.position, now, fills)
             if after != cycle:
                 tx.update_cycle(lifecycle.checked(after))
             return True

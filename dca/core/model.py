@@ -97,6 +97,7 @@ class FeeSource(Word):
     ASSUMED = "assumed"
     EXECUTIONS = "executions"
     POSITION = "position"
+    CHARGED = "charged"
 
 
 class LockKind(Word):
@@ -120,8 +121,7 @@ CLOSED_AT_EXCHANGE = frozenset({"filled", "canceled", "expired", "rejected", "re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """A traded pair and the operator's settings for it: a row of dca_assets. Amounts are dollars, `*_percent`
-    and `safety_order_deviation` percent, `cooldown_period` seconds."""
+    """A traded pair and its settings: a row of dca_assets. Dollars, percent, seconds."""
 
     id: int
     asset_symbol: str

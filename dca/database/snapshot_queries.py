@@ -73,12 +73,20 @@ class Looks(Statements):
         )
         return [value_from(Cycle, row) for row in rows]
 
-    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
-        """Closed orders whose executions have not been asked for yet. Not locked."""
+    def orders_with_open_fees(self, assumed_after: datetime, uncharged_after: datetime) -> list[Order]:
+        """Orders that closed since then and whose fills are not known yet; and, since another time, those of
+        which it is not known what the exchange charged. Not locked."""
         rows = self._rows(
             f"SELECT {_ORDER} FROM dca_orders"
-            " WHERE fee_source = 'assumed' AND closed_at > %s AND filled_qty > 0",
-            closed_after,
+            " WHERE fee_source = 'assumed' AND closed_at > %s AND filled_qty > 0"
+            f" UNION ALL SELECT {_ORDER} FROM dca_orders"
+            " WHERE fee_source = 'executions' AND closed_at > %s AND filled_qty > 0"
+            f" UNION ALL SELECT {_ORDER} FROM dca_orders"
+            " WHERE fee_source = 'position' AND closed_at > %s AND filled_qty > 0"
+            " AND exchange_order_id IS NOT NULL",
+            assumed_after,
+            uncharged_after,
+            uncharged_after,
         )
         return [value_from(Order, row) for row in rows]
 

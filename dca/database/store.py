@@ -28,7 +28,7 @@ from dca.runtime.settings import DatabaseSettings
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 """The newest file of sql/migrations that this code needs."""
 
 _TRIES = 5

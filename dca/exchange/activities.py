@@ -4,35 +4,47 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable
 from dca.core.model import Execution, Order
 from dca.exchange import parsing
 
-PATH = "/account/activities/FILL"
+PATH = "/account/activities"
 PAGE = 100
 _MAX_PAGES_OF_ORDERS = 2
 _MAX_PAGES_OF_SALES = 20
+FILLS, FEES = "FILL", "CFEE,FEE"
 
 Read = Callable[[dict[str, Any]], list[parsing.Json]]
 """Asks for a page; raises ExchangeUnavailable."""
 
 
 def executions(read: Read, orders: Sequence[Order]) -> list[Execution]:
-    """The single fills of these orders, as far as the list has them by now: no further back than it takes to
-    find all, nor than two pages: main_app's loop waits for it."""
+    """The single fills of these orders, oldest first, as far as the list has them by now."""
+    return fills_and_fees(read, orders, FILLS)[0]
+
+
+def fills_and_fees(
+    read: Read, orders: Sequence[Order], types: str = f"{FILLS},{FEES}"
+) -> tuple[list[Execution], list[Charge]]:
+    """These orders' fills, oldest first, and the fees of whichever order, as far as the list has them by now:
+    no further back than it takes to find all fills, nor than two pages: main_app's loop waits for it."""
     missing = {order.exchange_order_id: order.filled_qty for order in orders}
-    query = _query(min(order.created_at for order in orders) - timedelta(minutes=5))
+    query = _query(types, min(order.created_at for order in orders) - timedelta(minutes=5))
     found: list[Execution] = []
+    charges: list[Charge] = []
     for _ in range(_MAX_PAGES_OF_ORDERS):
-        page = [parsing.execution(raw) for raw in read(query)]
-        for execution in page:
+        raws = read(query)
+        fees = [raw for raw in raws if raw.get("activity_type", FILLS) != FILLS]
+        charges += [charge for raw in fees if (charge := parsing.charge(raw)) is not None]
+        for execution in (parsing.execution(raw) for raw in raws if raw not in fees):
             if execution.exchange_order_id in missing:
                 found.append(execution)
                 missing[execution.exchange_order_id] -= execution.qty
-        if len(page) < PAGE or all(qty <= 0 for qty in missing.values()):
+        if len(raws) < PAGE or all(qty <= 0 for qty in missing.values()):
             break
-        query["page_token"] = page[-1].id
-    return found
+        query["page_token"] = parsing.text(raws[-1], "id")
+    return found[::-1], charges
 
 
 def sales(read: Read, symbol: str, after: datetime) -> list[Execution]:
@@ -41,7 +53,7 @@ def sales(read: Read, symbol: str, after: datetime) -> list[Execution]:
     Raises:
         ExchangeUnavailable: also when the list cannot be had whole.
     """
-    query = _query(after)
+    query = _query(FILLS, after)
     found: list[Execution] = []
     for _ in range(_MAX_PAGES_OF_SALES):
         raws = read(query)
@@ -52,5 +64,5 @@ def sales(read: Read, symbol: str, after: datetime) -> list[Execution]:
     raise ExchangeUnavailable(f"the list of what was filled since {after:%Y-%m-%d %H:%M} UTC does not end")
 
 
-def _query(after: datetime) -> dict[str, Any]:
-    return {"after": after.isoformat(), "direction": "desc", "page_size": PAGE}
+def _query(types: str, after: datetime) -> dict[str, Any]:
+    return {"activity_types": types, "after": after.isoformat(), "direction": "desc", "page_size": PAGE}

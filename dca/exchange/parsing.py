@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from dca.core.charges import Charge
 from dca.core.model import (
     CLOSED_AT_EXCHANGE,
     ZERO,
@@ -208,6 +209,8 @@ def positions(raws: Any) -> dict[str, Position]:
     """A list of position objects, by symbol without its slash."""
     listed(raws)
     symbols = [text(raw, "symbol").replace("/", "") for raw in raws]
+    if len({*symbols}) != len(symbols):
+        raise ValueError(f"a position is listed twice: {_brief(sorted(symbols))}")
     return {symbol: position(raw, symbol) for symbol, raw in zip(symbols, raws, strict=True)}
 
 
@@ -241,6 +244,19 @@ def execution(raw: Json) -> Execution:
     qty, price = number(_object(raw).get("qty")), number(raw.get("price"))
     _trade(qty, price)
     return Execution(id=text(raw, "id"), exchange_order_id=text(raw, "order_id"), qty=qty, price=price)
+
+
+def charge(raw: Json) -> Charge | None:
+    """A row of the list of fees (alpaca.md 4): coins in `qty`, or dollars in `net_amount`; None for one that
+    is no coin trade's, or says too little."""
+    with suppress(ValueError):
+        at = _optional_moment(_object(raw), "created_at") or moment(f"{text(raw, 'date')}T23:59:59Z")
+        coins, dollars = _optional_number(raw, "qty"), _optional_number(raw, "net_amount")
+        if raw.get("symbol") and coins:
+            return Charge(symbol=text(raw, "symbol").replace("/", ""), amount=-coins, at=at)
+        if not raw.get("symbol") and dollars and "coin" in str(raw.get("description")).lower():
+            return Charge(symbol=None, amount=-dollars, at=at)
+    return None
 
 
 def is_sale(raw: Json, symbol: str) -> bool:

@@ -15,6 +15,7 @@ from alpaca.common.rest import RESTClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
+from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RateLimited, RequestRefused
 from dca.core.model import (
     ZERO,
@@ -261,7 +262,11 @@ class Broker:
         """
         return self._of_activities(lambda read: activities.sales(read, symbol, after))
 
-    def _of_activities(self, look: Callable[[activities.Read], list[Execution]]) -> list[Execution]:
+    def fills_and_fees(self, orders: Sequence[Order]) -> tuple[list[Execution], list[Charge]]:
+        """The same, and what is listed of fees since; which order each of them is of it does not say."""
+        return self._of_activities(lambda read: activities.fills_and_fees(read, orders))
+
+    def _of_activities(self, look: Callable[[activities.Read], R]) -> R:
         try:
             return look(lambda query: self._get(activities.PATH, query, parsing.listed))
         except _UNCLEAR as error:

@@ -161,7 +161,7 @@ class Application:
         store = Store(database, self._connections)
         sales = Store(database, self._connections, goes_first=True)
         broker, limits = Broker(self._settings.exchange, self._pace), limits_of(self._settings)
-        trader = Trader(store, broker, self._desk, clock, self._troubles, limits, sales)
+        trader = Trader(store, broker, self._desk, clock, self._troubles, limits, sales, self._feed.newest)
         worker = Worker(trader, self._inbox, self._feed, self._rests, self._troubles, self._failures, clock)
         return WorkerThread(number, worker, clock)
 

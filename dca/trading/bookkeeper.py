@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dca.core import invariants, ledger, lifecycle
+from dca.core import charges, invariants, ledger, lifecycle
+from dca.core.charges import Charged
 from dca.core.interfaces import Broker, Clock, Store, Transaction
 from dca.core.lifecycle import Booking
 from dca.core.model import (
@@ -25,6 +26,7 @@ from dca.core.model import (
     plain,
 )
 from dca.runtime.log_lines import Troubles, fact, warn
+from dca.trading import fee_evidence
 from dca.trading.cycle_writes import write_booking
 from dca.trading.watchlist import Desk
 
@@ -279,22 +281,30 @@ class Bookkeeper:
         warn("order", what, symbol=order.symbol, cycle=order.cycle_id, why=reason)
         self.look(order.symbol)
 
-    def confirm_fee(self, order: Order, executions: Sequence[Execution]) -> None:
-        """Replace the assumed fee of a closed order by that of its executions, once they are all listed."""
-        if ledger.with_executions(order, executions) is not None:
-            changed = self._store.transaction(lambda tx: self._book_executions(tx, order, executions))
+    def confirm_fee(
+        self, order: Order, executions: Sequence[Execution], charged: Charged | None = None
+    ) -> None:
+        """Replace the assumed fee of a closed order by that of its executions, once they are all listed, and
+        that by what the exchange's list of fees says was charged."""
+        if charged is not None or ledger.with_executions(order, executions) is not None:
+            changed = self._store.transaction(lambda tx: self._book_fee(tx, order, executions, charged))
             if changed is not None:
                 _tell_profit(order, *changed)
             self.look(order.symbol)
 
-    def _book_executions(
-        self, tx: Transaction, seen: Order, executions: Sequence[Execution]
+    def _book_fee(
+        self, tx: Transaction, seen: Order, executions: Sequence[Execution], charged: Charged | None
     ) -> tuple[Cycle, Cycle] | None:
         """Returns the cycle before and after; None if nothing was new."""
+        control = None if charged is None else tx.control()
         cycle, orders, order = _rows(tx, seen)
-        exact = ledger.with_executions(order, executions)
-        if exact is None or exact == order:
+        exact = charges.confirmed(order, cycle, executions, charged)
+        if exact is None or exact == order or order.filled_qty != seen.filled_qty:
             return None
+        if charged is not None and control is not None:
+            fee_evidence.learn(
+                tx, control, order.symbol, charges.account_rate(order, charged, control.fee_rate)
+            )
         tx.update_order(exact)
         now = self._clock.now()
         booking = lifecycle.book(cycle, _with(orders, exact), now)

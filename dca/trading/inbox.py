@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+from dca.core.charges import Charged
 from dca.core.model import Execution, Order, Quote, Snapshot
 
 
@@ -23,11 +24,12 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmFee:
-    """Book what these executions, as far as they are listed by now, make of this closed order's fee: a matter
-    of cents, for when there is time, one after the other."""
+    """Book what these executions, as far as they are listed by now, or what was charged, make of this closed
+    order's fee: a matter of cents, for when there is time, one after the other."""
 
     order: Order
-    executions: tuple[Execution, ...]
+    executions: tuple[Execution, ...] = ()
+    charged: Charged | None = None
 
 
 Task = Snapshot | Settle | ConfirmFee

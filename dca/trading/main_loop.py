@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dca.core import ledger
+from dca.core.charges import of_orders
 from dca.core.errors import LostRace, Unavailable
 from dca.core.interfaces import Clock, Feed, MainBroker, Store, Transaction
-from dca.core.model import Asset, Control, CycleStatus, Order, OrderState, Snapshot
+from dca.core.model import Asset, Control, CycleStatus, FeeSource, Order, OrderState, Side, Snapshot
 from dca.exchange import account_checks
 from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading.delays import Delays
@@ -25,7 +26,9 @@ SETTLE_SECONDS = 5.0
 """How often a live order is asked for, stream or not (promised: ten)."""
 FEES_SECONDS, FRESH = 10.0, timedelta(minutes=10)
 LATE_FEES_SECONDS, LATEST = 600.0, timedelta(days=2)
-"""How often executions are asked for, of orders that closed within this time. The list may be late."""
+JUST_CLOSED = timedelta(minutes=1)
+"""How often executions and fees are asked for, of orders that closed within this time. The lists may be late,
+fees by a day."""
 RULES_SECONDS = 3600.0
 HALTED_SECONDS = 60.0
 """How often the exchange is asked whether it trades a pair again that it did not."""
@@ -84,8 +87,8 @@ class MainLoop:
             self._settle_now = False
             self._due.pop("settle", None)
         self.regularly("settle", SETTLE_SECONDS, self._settle)
-        self.regularly("fees", FEES_SECONDS, lambda: self._ask_for_fees(FRESH))
-        self.regularly("late fees", LATE_FEES_SECONDS, lambda: self._ask_for_fees(LATEST))
+        self.regularly("fees", FEES_SECONDS, lambda: self._ask_for_fees(FRESH, JUST_CLOSED))
+        self.regularly("late fees", LATE_FEES_SECONDS, lambda: self._ask_for_fees(LATEST, LATEST))
         self.regularly("rules", RULES_SECONDS, self._read_rules)
         if self._is_any_halted():
             self.regularly("rules of a halted pair", HALTED_SECONDS, self._read_rules)
@@ -236,15 +239,26 @@ class MainLoop:
             if name.startswith(self._desk.prefix) and name not in known:
                 self._inbox.put(snapshot)
 
-    def _ask_for_fees(self, age: timedelta) -> None:
-        """One list of executions for all orders that closed within this time."""
-        since = self._clock.now() - age
-        orders = self._store.transaction(lambda tx: tx.orders_with_assumed_fees(since))
-        executions = self._broker.executions(orders) if orders else []
-        for order in orders:
+    def _ask_for_fees(self, age: timedelta, charged_age: timedelta) -> None:
+        """One list for all orders that closed within this time and whose fills are not known, and for those
+        of which it is not known yet what was charged: of buys that is of use while their coins are held."""
+        now = self._clock.now()
+        found = self._store.transaction(lambda tx: tx.orders_with_open_fees(now - age, now - charged_age))
+        live = {watch.cycle.id for watch in self._desk.watches() if watch.cycle is not None}
+        assumed = [order for order in found if order.fee_source is FeeSource.ASSUMED]
+        is_of_use = (order for order in found if order.side is Side.SELL or order.cycle_id in live)
+        known = [order for order in is_of_use if order.fee_source is not FeeSource.ASSUMED]
+        if not assumed and not known:
+            return
+        executions, charges = self._broker.fills_and_fees([*assumed, *known])
+        for order in assumed:
             mine = tuple(each for each in executions if each.exchange_order_id == order.exchange_order_id)
             if mine:
                 self._inbox.put(ConfirmFee(order=order, executions=mine))
+        charged = of_orders(known, executions, charges)
+        for order in known:
+            if order.id in charged:
+                self._inbox.put(ConfirmFee(order=order, charged=charged[order.id]))
 
     def _read_rules(self) -> None:
         """What the exchange stopped listing keeps its old rules, so that what is held can be sold."""

@@ -4,13 +4,13 @@ One trader works for one thread. The inbox gives events of one asset to one of t
 never overlap here; other processes are kept out by the locked rows (design.md 8 and 9).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from dca.core import ledger, lifecycle, strategy
+from dca.core import lifecycle, strategy
 from dca.core.errors import LostRace
 from dca.core.interfaces import Broker, Clock, Store, Transaction
 from dca.core.model import (
@@ -20,6 +20,7 @@ from dca.core.model import (
     Cycle,
     DefiniteReject,
     Duplicate,
+    Execution,
     Mode,
     Order,
     OrderState,
@@ -29,8 +30,6 @@ from dca.core.model import (
     Side,
     TradingRules,
     Unknown,
-    plain,
-    round_down,
 )
 from dca.core.order_limits import Fuse
 from dca.core.order_rows import new_order
@@ -39,8 +38,10 @@ from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading import fee_evidence, order_rate
 from dca.trading.bookkeeper import Bookkeeper, Settled
 from dca.trading.cycle_writes import books_agree
+from dca.trading.fee_evidence import FillsAsked
 from dca.trading.placing import tell_placed, written_before
 from dca.trading.quote_confirmation import SecondLook
+from dca.trading.sale_bounds import bounded
 from dca.trading.watchlist import Desk, Watch
 
 SEND_WITHIN_SECONDS = 5.0
@@ -69,8 +70,10 @@ class Trader:
         troubles: Troubles,
         limits: Limits,
         sales: Store | None = None,
+        newest: Callable[[str], Quote | None] = lambda _: None,
     ) -> None:
-        """`sales`: a way into the database for sells, past what else waits for it."""
+        """`sales`: a way into the database for sells, past what else waits for it. `newest`: the newest quote
+        of a pair that the stream has brought."""
         self._store = store
         self._sales = sales or store
         self._broker = broker
@@ -78,6 +81,8 @@ class Trader:
         self._clock = clock
         self._troubles = troubles
         self._limits = limits
+        self._newest = newest
+        self._fills = FillsAsked(store, broker, desk)
         self._second_look = SecondLook(broker, clock, troubles, self._quote_problem, desk)
         self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
 
@@ -185,22 +190,23 @@ class Trader:
         return control, None if current is None else self._desk.tradable_form(current), cycle
 
     def _place(self, asset: Asset, quote: Quote, rules: TradingRules, *, with_position: bool) -> None:
-        """Claim an order in one transaction, then send it. A sell is bounded by the position."""
-        self.held_back(asset.asset_symbol, "under lock its rows were found otherwise")
-        started = self._clock.monotonic()
-        position = self._broker.position(asset.asset_symbol) if with_position else None
-        if (seconds := self._clock.monotonic() - started) > SEND_WITHIN_SECONDS:
-            # Claimed now it would not be sent, and block its asset: the next quote asks again.
-            why = f"the exchange took {seconds:.1f} s to say what the account holds"
-            self.held_back(asset.asset_symbol, f"{why}, the limit is {SEND_WITHIN_SECONDS:.0f} s")
-            return
+        """Claim an order in one transaction, then send it. A sell is bounded by the position, and decided at
+        the newest quote: the exchange may have taken seconds to answer."""
+        symbol, position = asset.asset_symbol, None
+        fills: tuple[Execution, ...] = ()
+        if with_position:
+            position = self._broker.position(symbol)
+            fills = self._fills.of(symbol, position)
+            quote = max(quote, self._newest(symbol) or quote, key=lambda each: each.at)
+        self.held_back(symbol, "under lock its rows or its newest quote were found otherwise")
         self._broker.reserve(Side.SELL if with_position else Side.BUY)
+        started = self._clock.monotonic()
         mine: list[tuple[Order, str]] = []
 
         def claim(tx: Transaction) -> tuple[Order, str] | None:
             written = written_before(tx, mine)
             if written is None:
-                written = self._claim(tx, asset, quote, rules, position)
+                written = self._claim(tx, asset, quote, rules, position, fills)
                 mine.extend([written] if written is not None else [])
             return written
 
@@ -209,13 +215,19 @@ class Trader:
         except LostRace:
             claimed = None  # another process was first; its order is read below
         if claimed is None:
-            self.books.look(asset.asset_symbol)
+            self.books.look(symbol)
             return
         order, reason = claimed
         self._send(order, 1, started, partial(tell_placed, order, reason))
 
     def _claim(
-        self, tx: Transaction, asset: Asset, quote: Quote, rules: TradingRules, position: Position | None
+        self,
+        tx: Transaction,
+        asset: Asset,
+        quote: Quote,
+        rules: TradingRules,
+        position: Position | None,
+        fills: Sequence[Execution],
     ) -> tuple[Order, str] | None:
         control, current, cycle = self._locked(tx, asset)
         now = self._clock.now()
@@ -235,9 +247,9 @@ class Trader:
             return None
         if position is not None:
             before = cycle
-            control, cycle, orders = fee_evidence.believe(tx, control, cycle, orders, position, now)
+            control, cycle, orders = fee_evidence.believe(tx, control, cycle, orders, position, now, fills)
             action = strategy.with_all_of(action, before, cycle, rules)
-            checked = self._against_position(tx, cycle, orders, action, rules, position)
+            checked = bounded(tx, cycle, orders, action, rules, position, troubles, now)
             if checked is None:
                 return None
             cycle, orders, action = checked
@@ -254,42 +266,6 @@ class Trader:
         if why is not None:
             self.held_back(quote.symbol, f"before its order was claimed its quote was {why}")
         return why is None
-
-    def _against_position(
-        self,
-        tx: Transaction,
-        cycle: Cycle,
-        orders: list[Order],
-        action: Place,
-        rules: TradingRules,
-        position: Position,
-    ) -> tuple[Cycle, list[Order], Place] | None:
-        """Bound a sell by what the account really has: never refused for being larger (F06).
-
-        A shortage that fees explain is booked as fee; a larger one, or coins that another order holds,
-        stops the sell with its reason. Nothing is guessed.
-        """
-        shortage = cycle.quantity - position.qty
-        problem = None
-        if shortage > ledger.shortage_tolerance(cycle, rules.qty_increment):
-            problem = f"the account holds {plain(position.qty)}, the ledger {plain(cycle.quantity)}"
-        elif shortage > 0:
-            poorer = ledger.with_shortage_as_fee(orders, shortage)
-            if poorer is not None:
-                tx.update_order(poorer)
-                orders = tx.counting_orders(cycle.id)
-                cycle = ledger.with_totals(cycle, orders)
-        qty = round_down(min(cycle.quantity, position.qty_available), rules.qty_increment)
-        if problem is None and qty < round_down(cycle.quantity, rules.qty_increment):
-            problem = f"only {plain(position.qty_available)} of {plain(position.qty)} are free to be sold"
-        if problem is not None:
-            tx.update_cycle(lifecycle.refused(cycle, Side.SELL, problem, self._clock.now()))
-            self._troubles.begins(
-                "sell", f"{position.symbol} held back", problem, self._clock.now(), symbol=position.symbol
-            )
-            return None
-        self._troubles.ends("sell", f"{position.symbol} held back", self._clock.now(), symbol=position.symbol)
-        return cycle, orders, replace(action, qty=min(action.qty, qty))  # one order of several, or all
 
     def _send(self, order: Order, attempt: int, claiming_since: float, tell: Callable[[], None]) -> None:
         """POST a claimed order and book the answer, which reads the asset anew. No answer leaves it in

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import count
 
 from dca.core import ledger, lifecycle, quote_filter, strategy
-from dca.core.model import Asset, Cycle, Mode, Order, TradingRules
+from dca.core.model import Asset, Cycle, Execution, Mode, Order, TradingRules
 from dca.core.quote_filter import Tripwire
 from dca.core.strategy import NOTHING, Levels
 from dca.exchange.clock_offset import ClockReading
@@ -47,6 +48,8 @@ class Desk:
         """Pairs whose price the exchange did not confirm: until when (monotonic) it is not asked again."""
         self.held_back: dict[str, str] = {}
         """Why a pair's last quote that reached a level led to nothing (delays.py)."""
+        self.fills: dict[str, tuple[tuple[int, Decimal], tuple[Execution, ...]]] = {}
+        """The buys' single fills by pair, as asked for when a cycle had bought so much (fee_evidence.py)."""
         self.quote_lag_seconds: float | None = None
         """How late the stream's newest quotes came, by our clock."""
         self.clock_reading: ClockReading | None = None

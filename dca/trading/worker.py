@@ -129,8 +129,8 @@ class Worker:
                 if self._stream_missed(order, settled):
                     why = f"{order.client_order_id} changed, and the stream did not say so"
                     self._feed.reconnect(self._feed.orders, why)
-            case ConfirmFee(order=order, executions=executions):
-                self._trader.books.confirm_fee(order, executions)
+            case ConfirmFee(order=order, executions=executions, charged=charged):
+                self._trader.books.confirm_fee(order, executions, charged)
                 self._feed.look_again(order.symbol)
         return True
 

@@ -21,7 +21,7 @@ FAULTS = (
     Fault(
         name="a-part-is-enlarged-to-the-position",
         number="F29",
-        file="dca/trading/trader.py",
+        file="dca/trading/sale_bounds.py",
         old="replace(action, qty=min(action.qty, qty))",
         new="replace(action, qty=qty)",
         costs="a cycle that is worth more than the largest order is refused for ever, and never sold",

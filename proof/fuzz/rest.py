@@ -87,6 +87,10 @@ def _judge_positions(found: Any, answer: Answer) -> None:
     promise(len({str(each.get("symbol")).replace("/", "") for each in body}) == len(found), "one is missing")
 
 
+def _judge_fills_and_fees(found: Any, answer: Answer) -> None:
+    _judge_executions(found[0], answer)
+
+
 def _judge_executions(found: Any, answer: Answer) -> None:
     promise(_is_list_of_objects(_parsed(answer)), "executions out of what is no list of them")
     for each in found:
@@ -195,6 +199,17 @@ ENDPOINTS = (
         bodies=([samples.FILL], [{**samples.FILL, "side": "sell"}, samples.FILL], []),
         judge=_judge_executions,
         weight=3,
+    ),
+    Endpoint(
+        name="fills_and_fees",
+        call=lambda b: b.fills_and_fees([samples.SENT]),
+        bodies=(
+            [samples.CHARGE, samples.FILL],
+            [{**samples.CHARGE, "symbol": "", "net_amount": "-0.05"}],
+            [],
+        ),
+        judge=_judge_fills_and_fees,
+        weight=1,
     ),
     Endpoint(name="account", call=lambda b: b.account(), bodies=(samples.ACCOUNT,), judge=_judge_account),
     Endpoint(name="clock", call=lambda b: b.clock(), bodies=(samples.CLOCK,), judge=_judge_clock, weight=1),

@@ -177,6 +177,17 @@ CLOCK: Json = {"timestamp": "2026-01-01T22:04:05.389152169-05:00", "is_open": Fa
 QUOTES: Json = {
     "quotes": {SYMBOL: {"t": "2026-01-02T03:04:04.5Z", "bp": 99.9, "bs": 1, "ap": 100.1, "as": 2}}
 }
+CHARGE = {
+    "id": "20260102000000000::00000000-0000-4000-8000-000000000009",
+    "activity_type": "CFEE",
+    "created_at": "2026-01-02T03:10:00Z",
+    "net_amount": "0",
+    "description": "Coin Pair Transaction Fee (Non USD)",
+    "symbol": "BTCUSD",
+    "qty": "-0.0000005",
+    "price": "100",
+    "status": "executed",
+}
 FILL: Json = {
     "id": "20260102030405123::5f0e8c1e-0000-4000-8000-000000000001",
     "activity_type": "FILL",

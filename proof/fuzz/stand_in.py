@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from dca.core.charges import Charge
 from dca.core.model import (
     Accepted,
     Account,
@@ -129,6 +130,9 @@ class Exchange:
 
     def sales(self, symbol: str, after: datetime) -> list[Execution]:  # noqa: ARG002
         return []
+
+    def fills_and_fees(self, orders: Sequence[Order]) -> tuple[list[Execution], list[Charge]]:  # noqa: ARG002
+        return [], []
 
     def executions(self, orders: Sequence[Order]) -> list[Execution]:  # noqa: ARG002
         return []

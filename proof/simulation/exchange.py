@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RequestRefused
 from dca.core.model import (
     ZERO,
@@ -290,16 +291,19 @@ class SimBroker:
         return self._read("positions", read)
 
     def executions(self, orders: Sequence[Order]) -> list[Execution]:
+        return self._read("executions", lambda _: self._fills_and_fees(orders, "FILL")[0])
+
+    def fills_and_fees(self, orders: Sequence[Order]) -> tuple[list[Execution], list[Charge]]:
+        return self._read("executions", lambda _: self._fills_and_fees(orders, "FILL", "CFEE"))
+
+    def _fills_and_fees(self, orders: Sequence[Order], *types: str) -> tuple[list[Execution], list[Charge]]:
         wanted = {order.exchange_order_id for order in orders}
-
-        def read(_: str | None) -> list[Execution]:
-            rows = [row for row in self._engine.activities if row["activity_type"] == "FILL"]
-            mine = [index for index, row in enumerate(rows) if row["order_id"] in wanted]
-            back = len(rows) - (mine[0] if mine else len(rows))
-            self._further_pages("executions", max(back - 1, 0) // FILLS_OF_A_PAGE)
-            return [parsing.execution(rows[index]) for index in mine]
-
-        return self._read("executions", read)
+        rows = [row for row in self._engine.activities if row["activity_type"] in types]
+        mine = [index for index, row in enumerate(rows) if row.get("order_id") in wanted]
+        back = len(rows) - (mine[0] if mine else len(rows))
+        self._further_pages("executions", max(back - 1, 0) // FILLS_OF_A_PAGE)
+        fees = (parsing.charge(row) for row in rows[len(rows) - back :] if row["activity_type"] == "CFEE")
+        return [parsing.execution(rows[index]) for index in mine], [fee for fee in fees if fee is not None]
 
     def sales(self, symbol: str, after: datetime) -> list[Execution]:
         def read(_: str | None) -> list[Execution]:

@@ -43,15 +43,17 @@ class Looks:
         cycles = self._tables.cycles.values()
         return (each for each in cycles if each.completed_at is not None and each.completed_at > after)
 
-    def orders_with_assumed_fees(self, closed_after: datetime) -> list[Order]:
-        self._statement("orders_with_assumed_fees")
+    def orders_with_open_fees(self, assumed_after: datetime, uncharged_after: datetime) -> list[Order]:
+        self._statement("orders_with_open_fees")
+        since = {"assumed": assumed_after, "executions": uncharged_after, "position": uncharged_after}
         return [
             order
             for order in self._tables.orders.values()
-            if order.fee_source == "assumed"
+            if order.fee_source in since
             and order.filled_qty > 0
+            and (order.exchange_order_id is not None or order.fee_source != "position")
             and order.closed_at is not None
-            and order.closed_at > closed_after
+            and order.closed_at > since[order.fee_source]
         ]
 
     def undecided_orders(self) -> list[Order]:

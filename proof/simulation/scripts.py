@@ -102,14 +102,8 @@ class MainApp:
         )
         self._until_it_answers(loop.refresh)
         for _ in range(WORKERS):
-            trader = Trader(
-                store,
-                SimBroker(process, self._exchange),
-                desk,
-                clock,
-                troubles,
-                limits_of(settings),
-            )
+            broker, limits = SimBroker(process, self._exchange), limits_of(settings)
+            trader = Trader(store, broker, desk, clock, troubles, limits, newest=feed.newest)
             worker = Worker(trader, inbox, feed, rests, troubles, NoFailures(), clock)
             self.workers.append(worker)
             process.spawn(self._working(worker, inbox))

@@ -1,5 +1,6 @@
 """The fee of the account's tier: what the position shows is believed both ways, and for later orders too."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from dca.core import fees, ledger
+from dca.core.errors import ExchangeUnavailable
 from dca.core.fees import Shown
-from dca.core.model import ZERO, FeeSource, LockKind, Order, Purpose
+from dca.core.model import ZERO, Execution, FeeSource, LockKind, Order, Purpose
 from tests.builders import NOW, D, done
 from tests.caring import check, edit
 from tests.rig import SYMBOL, Rig
@@ -114,6 +116,58 @@ def test_a_makers_rate_is_the_orders_own_and_is_assumed_of_no_other() -> None:
     assert fees.shown_by(list(shown.changed), held(orders, "0.0015"), TAKER, LATER) is None, "nothing new"
 
 
+def fills(order: Order, *quantities: str) -> list[Execution]:
+    name = str(order.exchange_order_id)
+    return [
+        Execution(id=f"{name}-{number}", exchange_order_id=name, qty=D(qty), price=D(100))
+        for number, qty in enumerate(quantities)
+    ]
+
+
+def test_what_single_fills_cannot_mix_is_another_tier() -> None:
+    """One fill pays one rate: 18 is no mixture of 25 and 15."""
+    orders = bought("0.2")
+    there = held(orders, "0.0018")
+    assert fees.shown_by(orders, there, TAKER, LATER, fills(orders[0], "0.2")).rate == LOWER  # type: ignore[union-attr]
+    mixed = fees.shown_by(orders, held(orders, "0.0020"), TAKER, LATER, fills(orders[0], "0.1", "0.1"))
+    assert mixed is not None and mixed.rate == TAKER, "half at 25 and half at 15"
+    known = fees.shown_by(orders, held(orders, "0.0015"), TAKER, LATER, fills(orders[0], "0.2"))
+    assert known is not None and known.rate == TAKER, "it may have rested"
+
+
+def test_a_mixture_of_the_known_tier_is_read_off_single_fills() -> None:
+    orders = bought("0.2", "0.3")
+    parts = [*fills(orders[0], "0.15", "0.05"), *fills(orders[1], "0.3")]
+    fee = D("0.000375") + D("0.000075") + D("0.00075")
+    there = D("0.5") - fee
+    assert fees.shown_by(orders, there, TAKER, LATER) is None, "no one rate makes it"
+    assert fees.shown_by(orders, there, TAKER, LATER, parts[1:]) is None, "not all fills are listed"
+    shown = fees.shown_by(orders, there, TAKER, LATER, parts)
+    assert shown is not None and shown.rate == TAKER
+    assert fees_after(orders, shown) == fee
+    assert {each.fee_source for each in shown.changed} == {FeeSource.POSITION}
+    assert fees.shown_by(orders, there + D("0.00001"), TAKER, LATER, parts) is None, "somebody's coins"
+
+
+def test_a_fill_whose_fee_is_still_to_come_is_no_maker_s() -> None:
+    """Of 0.15 and 0.1 the first one's fee at 25 is that of both at 15."""
+    orders = bought("0.25", "0.1")
+    parts = [*fills(orders[0], "0.15", "0.1"), *fills(orders[1], "0.1")]
+    there = D("0.35") - D("0.000375") - D("0.00025")
+    soon = NOW + fees.SETTLED - timedelta(seconds=1)
+    assert fees.shown_by(orders, there, TAKER, soon, parts) is None
+    assert fees.shown_by(orders, there, TAKER, LATER, parts) is not None
+
+
+@pytest.mark.parametrize(("count", "is_told"), [(fees.MOST_SUMS - 1, True), (fees.MOST_SUMS, False)])
+def test_of_too_many_fills_any_number_would_be_a_mixture(count: int, *, is_told: bool) -> None:
+    orders = bought(str(count))
+    shown = fees.shown_by(
+        orders, D(count) - D("0.0015") * count - D("0.007"), TAKER, LATER, fills(orders[0], *["1"] * count)
+    )
+    assert (shown is not None) == is_told, "seven of them were taken"
+
+
 def test_fees_of_executions_follow_the_rate_of_the_order() -> None:
     assert ledger.coin_fee(D(1), LOWEST) == D("0.001")
     assert ledger.dollar_fee(D(1000), LOWEST) == D(1)
@@ -152,11 +206,57 @@ def test_at_a_lower_tier_all_coins_are_sold_and_the_profit_is_true(rig: Rig, rat
 
 
 def test_what_a_makers_part_may_explain_is_sold_and_assumed_of_nothing_else(rig: Rig) -> None:
-    """22 is the second tier's, or the lowest's of which three tenths rested."""
-    rig.exchange.fee = D("0.0022")
+    """15 is the fifth tier's, or the lowest's where the buy rested."""
+    rig.exchange.fee = D("0.0015")
     round_trip(rig)
     assert rig.exchange.held[SYMBOL] == 0
     assert (assumed(rig), rig.orders()[1].fee_rate) == (TAKER, TAKER)
+
+
+def bought_in_parts(rig: Rig) -> None:
+    """A quarter is taken, the rest rests."""
+    rig.look()
+    rig.quote("100")
+    rig.exchange.fee = TAKER
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), "0.05"))
+    rig.exchange.fee = D("0.0015")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id()))
+
+
+def sell(rig: Rig) -> None:
+    rig.quote("103")
+    rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
+
+
+def test_a_buy_that_was_taken_and_rested_leaves_no_coins_over(rig: Rig) -> None:
+    bought_in_parts(rig)
+    sell(rig)
+    assert (rig.exchange.held[SYMBOL], rig.orders()[1].qty) == (ZERO, D("0.19965"))
+    assert assumed(rig) == TAKER
+    assert rig.violations() == []
+
+
+def test_the_checker_books_a_mixture_too(rig: Rig) -> None:
+    bought_in_parts(rig)
+    assert check(rig).changed == 1
+    assert rig.cycle().quantity == D("0.19965")
+    assert check(rig).changed == 0
+
+
+def test_a_list_of_fills_that_is_slow_holds_a_sale_back_once(rig: Rig) -> None:
+    bought_in_parts(rig)
+    asked: list[int] = []
+
+    def down(orders: Sequence[Order]) -> list[Execution]:
+        asked.append(1)
+        rig.clock.pass_seconds(16 * len(orders))
+        raise ExchangeUnavailable("down")
+
+    rig.exchange.executions = down  # type: ignore[method-assign]
+    rig.quote("103")
+    assert len(rig.orders()) == 1, "the quote has grown old"
+    sell(rig)
+    assert (len(asked), rig.orders()[1].qty) == (1, D("0.1995"))
 
 
 def test_back_at_a_higher_tier_nothing_is_missing(rig: Rig) -> None:
@@ -197,7 +297,7 @@ def test_the_checker_books_a_lower_fee_without_a_sale(rig: Rig) -> None:
     assert check(rig, dry_run=True).changed == 1
     assert rig.cycle().quantity == D("0.1995")
     assert check(rig).changed == 1
-    assert (rig.cycle().quantity, assumed(rig)) == (D("0.2") * (1 - LOWER), TAKER)
+    assert (rig.cycle().quantity, assumed(rig)) == (D("0.2") * (1 - LOWER), LOWER), "one fill pays one rate"
     assert check(rig).changed == 0
 
 

@@ -292,7 +292,7 @@ def _is_scan(row: dict[str, Any]) -> bool:
 MISSED = {
     ("dca_cycles", "end_of_cycle"): {"error_cycles", "cycles_without_mail"},
     ("dca_cycles", "leftover_of_asset"): {"leftover_cycles"},
-    ("dca_orders", "fee_source_of_order"): {"orders_with_assumed_fees"},
+    ("dca_orders", "fee_source_of_order"): {"orders_with_open_fees"},
     ("dca_orders", "state_of_order"): {"open_orders", "given_up_orders"},
     ("dca_orders", "time_of_order"): {"orders_placed"},
     ("dca_orders", "undecided_order"): {"undecided_orders"},

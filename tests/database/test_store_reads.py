@@ -159,7 +159,7 @@ def test_orders_whose_fee_is_assumed_are_found(ready: Store) -> None:
             filled_avg_price=D(100),
         ),
     )
-    found = ready.transaction(lambda tx: tx.orders_with_assumed_fees(NOW - timedelta(days=1)))
+    found = ready.transaction(lambda tx: tx.orders_with_open_fees(NOW - timedelta(days=1), NOW))
     assert [each.seq for each in found] == [2]
 
 

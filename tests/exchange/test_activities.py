@@ -59,10 +59,39 @@ def test_fills_of_an_order_are_looked_for_on_the_second_page_too_and_no_further(
     others = [fill(n) for n in range(PAGE - 1)]
     rows = [*others, fill(500, "buy", order_id="mine"), fill(501, "buy", order_id="mine"), *others]
     pages = Pages(rows)
-    assert [each.id for each in activities.executions(pages, [bought])] == ["e500", "e501"]
+    assert [each.id for each in activities.executions(pages, [bought])] == ["e501", "e500"], "oldest first"
     assert len(pages.queries) == 2
     first_only = Pages(rows[PAGE:])
     assert len(activities.executions(first_only, [bought])) == 1
     endless = Pages([fill(n) for n in range(5 * PAGE)])
     assert activities.executions(endless, [bought]) == []
     assert len(endless.queries) == 2
+
+
+def fee(number: int, **columns: str) -> Row:
+    row = {"id": f"f{number}", "activity_type": "CFEE", "created_at": "2026-01-02T03:05:00Z"}
+    return {**row, "net_amount": "0", **columns}
+
+
+def test_fees_are_listed_with_the_fills() -> None:
+    bought = order(exchange_order_id="mine", filled_qty=D("0.1"), created_at=NOW)
+    dollars = "Coin Pair Transaction Fee (USD)"
+    rows = [
+        fee(1, symbol="BTCUSD", qty="-0.00025"),
+        fee(2, symbol="BTC/USD", qty="-0.00015", created_at="", date="2026-01-02"),
+        fee(3, net_amount="-2.21", description=dollars, activity_type="FEE"),
+        fee(4, net_amount="-9", description="Regulatory fee"),
+        fee(5, net_amount="oops", description=dollars),
+        {**fill(500, "buy", order_id="mine"), "activity_type": "FILL"},
+    ]
+    pages = Pages(rows)
+    fills, charges = activities.fills_and_fees(pages, [bought])
+    assert [each.id for each in fills] == ["e500"]
+    end_of_day = NOW.replace(hour=23, minute=59, second=59)
+    assert [(each.symbol, each.amount) for each in charges] == [
+        ("BTCUSD", D("0.00025")),
+        ("BTCUSD", D("0.00015")),
+        (None, D("2.21")),
+    ]
+    assert charges[1].at == end_of_day
+    assert pages.queries[0]["activity_types"] == "FILL,CFEE,FEE"

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from dca.core.errors import BrokenRule, LostRace, OurBug
-from dca.core.model import Cycle, CycleStatus, Mode, Order, OrderState
+from dca.core.model import Cycle, CycleStatus, FeeSource, Mode, Order, OrderState
 from dca.core.operations import MissingPosition
 from dca.core.order_limits import Placed
 from dca.database.store import Store
@@ -66,6 +67,10 @@ def _memory() -> Run:
 
     run(_begin)
     return run
+
+
+def _update(order: Order, tx: Any) -> None:
+    tx.update_order(order)
 
 
 def sent(number: int = 1, **changes: Any) -> Order:
@@ -252,7 +257,14 @@ def test_ended_cycles_and_what_they_left_behind(run: Run) -> None:
     assert [each.seq for each in run(lambda tx: tx.orders_of_cycles([1, 2]))] == [1]
     assert run(lambda tx: tx.orders_of_cycles([])) == []
     assert run(lambda tx: tx.ended_cycles(1, NOW)) == [] == run(lambda tx: tx.error_cycles(before))
-    assert [each.seq for each in run(lambda tx: tx.orders_with_assumed_fees(before))] == [1]
+    assert [each.seq for each in run(lambda tx: tx.orders_with_open_fees(before, NOW))] == [1]
+    assert run(lambda tx: tx.orders_with_open_fees(NOW, before)) == [], "its fills are not known"
+    for source, is_open in (("position", False), ("executions", True), ("charged", False)):
+        (known,) = run(lambda tx: tx.orders(1))
+        known = replace(known, fee_source=FeeSource(source))
+        run(partial(_update, known))
+        assert bool(run(lambda tx: tx.orders_with_open_fees(NOW, before))) == is_open
+        assert run(lambda tx: tx.orders_with_open_fees(before, NOW)) == []
     live: Cycle = run(lambda tx: tx.live_cycle(1))
     assert (live.status, live.cooldown_started_at) == (CycleStatus.COOLDOWN, NOW)
     assert run(lambda tx: tx.live_cycles()) == [live]

@@ -12,7 +12,7 @@ import pytest
 
 import order_manager
 from dca.core.errors import BrokenRule, ExchangeUnavailable, RequestRefused, StartRefused
-from dca.core.model import CycleStatus, DefiniteReject, OrderState, Position, Purpose, Quote
+from dca.core.model import CycleStatus, DefiniteReject, OrderState, Purpose, Quote
 from dca.runtime.log_lines import Troubles
 from dca.trading.inbox import Inbox
 from dca.trading.trader import Trader
@@ -121,21 +121,38 @@ class SlowCommits:
         return result
 
 
-def test_F22_a_sale_whose_position_came_late_is_not_claimed(rig: Rig) -> None:
-    """It would not be sent, and block its asset for the quiet period."""
+@pytest.mark.parametrize(
+    ("newest", "max_age", "is_sold"),
+    [("103", 11, True), (None, 12, True), ("101", 15, False), (None, 11, False)],
+    ids=["still reaches it", "none since", "fell", "none since, and too old"],
+)
+def test_F22_with_slow_answers_it_is_sold_at_the_newest_quote(
+    rig: Rig, newest: str | None, max_age: int, *, is_sold: bool
+) -> None:
+    """Six seconds for the second look, six for the position: the claim is of the moment after them."""
+    exchange, limits = rig.exchange, replace(LIMITS, max_quote_age_seconds=Decimal(max_age))
+
+    def stream(symbol: str) -> Quote | None:
+        at, price = rig.clock.now(), Decimal(newest or "0")
+        return Quote(symbol=symbol, bid=price, ask=price, at=at, received_at=at) if newest else None
+
+    trader = Trader(rig.store, exchange, rig.desk, rig.clock, Troubles(), limits, newest=stream)
     rig.bought()
-    answer = rig.exchange.position
+    rig.trader = trader
+    for name in ("latest_quotes", "position"):
+        setattr(exchange, name, slowly(rig, getattr(exchange, name)))
+    rig.quote("103")
+    assert (len(exchange.posts) == 2) == is_sold
+    assert rig.cycle().status is (CycleStatus.SELLING if is_sold else CycleStatus.WATCHING)
 
-    def slowly(symbol: str) -> Position:
+
+def slowly(rig: Rig, answer: Callable[..., Any]) -> Callable[..., Any]:
+    def late(*args: Any) -> Any:
+        found = answer(*args)
         rig.clock.pass_seconds(6)
-        return answer(symbol)
+        return found
 
-    rig.exchange.position = slowly  # type: ignore[method-assign]
-    rig.quote("103")
-    assert len(rig.orders()) == 1
-    rig.exchange.position = answer  # type: ignore[method-assign]
-    rig.quote("103")
-    assert len(rig.exchange.posts) == 2
+    return late
 
 
 def test_F22_a_claim_that_took_too_long_is_not_sent(rig: Rig) -> None:

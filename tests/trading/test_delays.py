@@ -113,12 +113,13 @@ def not_settled(scene: Scene, seconds: float) -> None:
 
 
 def slow_answers(scene: Scene, seconds: float) -> None:
+    """Beyond what the newest quote may be old: in this scene the stream brings none meanwhile."""
     exchange, clock = scene.rig.exchange, scene.rig.clock
     position = exchange.position
     exchange.price = Decimal(UP)
 
     def slow(symbol: str) -> Position:
-        clock.pass_seconds(6)
+        clock.pass_seconds(16)
         return position(symbol)
 
     if exchange.position.__name__ != "slow":
@@ -152,7 +153,7 @@ def no_requests_left(scene: Scene, seconds: float) -> None:
         (never_confirmed, "sale", "the exchange's own bid is 100, not 102"),
         (exchange_down, "sale", "down"),
         (not_settled, "sale", "not every order in flight is settled"),
-        (slow_answers, "sale", "the exchange took 6.0 s to say what the account holds"),
+        (slow_answers, "sale", "before its order was claimed its quote was 16 s old"),
         (slow_database, "sale", "before its order was claimed its quote was"),
         (no_requests_left, "buy", "too many requests"),
     ],
