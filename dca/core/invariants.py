@@ -28,7 +28,7 @@ from dca.core.model import (
     Snapshot,
     plain,
 )
-from dca.core.strategy import MIN_BUY_DOLLARS
+from dca.core.strategy import LEAST_BASE_BUDGET
 
 RULES = {
     "I01": "a cycle, and an asset, has one live order at the most",
@@ -173,8 +173,9 @@ def _within_budget(cycle: Cycle, orders: Sequence[Order]) -> Iterator[Violation]
     bought = [order for order in _asked_for(orders) if _spent(order) > 0]
     base = [order for order in bought if order.purpose is Purpose.BASE]
     if base:
-        # A base order too small to be sold is topped up, by the exchange's smallest buy at the least.
-        allowed = max(order.base_order_amount for order in base) + MIN_BUY_DOLLARS * (len(base) - 1)
+        allowed = max(order.base_order_amount for order in base)
+        if len(base) > 1:  # a part too small to be sold, topped up by the exchange's smallest buy
+            allowed = max(allowed, LEAST_BASE_BUDGET)
         yield from _overspent(cycle, base, allowed, "base orders")
     for order in bought:
         if order.purpose is Purpose.SAFETY:

@@ -30,6 +30,15 @@ FAULTS = (
         ),
     ),
     Fault(
+        name="each-top-up-is-within-the-budget",
+        number="F46",
+        file="dca/core/invariants.py",
+        old="            allowed = max(allowed, LEAST_BASE_BUDGET)\n",
+        new="            allowed += LEAST_BASE_BUDGET * (len(base) - 1)\n",
+        costs="a cycle that is topped up without end goes unnoticed",
+        tests=("tests/core/test_invariants.py::test_I11_two_base_orders_and_one_topped_up",),
+    ),
+    Fault(
         name="a-base-order-is-bought-with-each-tenth-of-its-price",
         number="F46",
         file="dca/core/strategy.py",

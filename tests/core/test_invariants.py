@@ -40,7 +40,9 @@ def test_a_cycle_without_orders_is_not_judged() -> None:
 
 
 def test_I01_two_live_orders() -> None:
-    assert found(cycle(CycleStatus.BUYING), order(BASE, 1), order(BASE, 2, qty=D("0.01"))) == ["I01"]
+    assert found(cycle(CycleStatus.BUYING), order(BASE, 1, qty=D("0.19")), order(BASE, 2, qty=D("0.01"))) == [
+        "I01"
+    ]
     two = [order(BASE, 1), order(BASE, 1, cycle_id=13)]
     assert [each.number for each in of_asset(asset(), [cycle()], two)] == ["I01"]
 
@@ -82,10 +84,23 @@ def test_I11_what_may_still_be_bought_counts() -> None:
 
 
 def test_I11_two_base_orders_and_one_topped_up() -> None:
+    """All base orders of a cycle come to one at the most, however often a fall made it too small."""
     assert found(cycle(), bought(), bought(2)) == ["I11"]
-    assert found(cycle(), done(filled="0.1"), done(BASE, 2, filled="0.105")) == []
+    assert found(cycle(), done(filled="0.01"), done(BASE, 2, filled="0.19")) == []
+    assert found(cycle(), done(filled="0.1"), done(BASE, 2, filled="0.105")) == ["I11"]
+    parts = [done(BASE, seq, filled="0.05") for seq in range(1, 6)]
+    assert found(cycle(), *parts[:4]) == [] and found(cycle(), *parts) == ["I11"]
     lowered_later = done(filled="0.3", qty=D("0.4"), base_order_amount=D(40))
-    assert found(cycle(), lowered_later, done(BASE, 2, filled="0.105")) == []
+    assert found(cycle(), lowered_later, done(BASE, 2, filled="0.105")) == ["I11"]
+    assert found(cycle(), lowered_later, done(BASE, 2, filled="0.1")) == []
+
+
+def test_I11_the_smallest_buy_tops_up_a_small_amount_once() -> None:
+    smallest = {"base_order_amount": D("10.5")}
+    first, second = done(filled="0.015", **smallest), done(BASE, 2, filled="0.105", **smallest)
+    assert found(cycle(), first, second) == []
+    assert found(cycle(), first, second, done(BASE, 3, filled="0.015", **smallest)) == ["I11"]
+    assert found(cycle(), done(filled="0.12", **smallest)) == ["I11"], "not topped up"
 
 
 def test_I12_a_level_is_bought_by_one_order() -> None:
