@@ -11,6 +11,7 @@
     |   |   +-- RateLimited      not asked: too many requests
     |   +-- DatabaseUnavailable
     +-- LostRace             somebody else was first: look again, do nothing
+    |   +-- RowGone
     +-- AssetProblem         stop this asset, trade the others
     +-- OurBug               crash, restart, settle: the state is not what this program can produce
         +-- IllegalTransition
@@ -70,6 +71,10 @@ class DatabaseUnavailable(Unavailable):
 
 class LostRace(DcaError):
     """A unique row of the database was taken by somebody else."""
+
+
+class RowGone(LostRace):
+    """A row that was read before is not there any more: a backup was restored, or a person deleted it."""
 
 
 class AssetProblem(DcaError):

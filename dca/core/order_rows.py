@@ -1,11 +1,24 @@
 """The row of an order that is about to be claimed. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from dca.core import ledger
+from dca.core.errors import RowGone
 from dca.core.model import Asset, Control, Cycle, Order, OrderState, Quote, TradingRules
 from dca.core.strategy import Place
+
+
+def as_it_is(orders: Iterable[Order], seen: Order) -> Order:
+    """An order that was read before, among its cycle's of now.
+
+    Raises:
+        RowGone: the ledger does not have it any more.
+    """
+    for order in orders:
+        if order.id == seen.id:
+            return order
+    raise RowGone(f"order {seen.client_order_id} is not in the ledger any more")
 
 
 def new_order(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import mysql.connector
 from mysql.connector import errorcode
 
-from dca.core.errors import BrokenRule, DatabaseUnavailable, LostRace, OtherSchema, OurBug
+from dca.core.errors import BrokenRule, DatabaseUnavailable, LostRace, OtherSchema, OurBug, RowGone
 from dca.core.ledger import unknown_word
 from dca.core.model import Asset, Control, Cycle, CycleStatus, LockKind, Order
 from dca.database.connections import Connections, is_lost, opened, remedy
@@ -79,10 +79,15 @@ class Transaction(Journal, Editing, Reports, Looks):
         return value_from(Cycle, rows[0]) if rows else None
 
     def cycle(self, cycle_id: int) -> Cycle:
-        """Any cycle, locked."""
-        return value_from(
-            Cycle, self._rows(f"SELECT {_CYCLE} FROM dca_cycles WHERE id = %s FOR UPDATE", cycle_id)[0]
-        )
+        """Any cycle, locked.
+
+        Raises:
+            RowGone: there is none of that id.
+        """
+        rows = self._rows(f"SELECT {_CYCLE} FROM dca_cycles WHERE id = %s FOR UPDATE", cycle_id)
+        if not rows:
+            raise RowGone(f"cycle {cycle_id} is not in the database any more")
+        return value_from(Cycle, rows[0])
 
     def orders(self, cycle_id: int) -> list[Order]:
         """All orders of a locked cycle, oldest first."""

@@ -25,6 +25,7 @@ from dca.core.model import (
     cents,
     plain,
 )
+from dca.core.order_rows import as_it_is
 from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading import fee_evidence
 from dca.trading.cycle_writes import write_booking
@@ -359,7 +360,7 @@ def _rows(tx: Transaction, seen: Order) -> tuple[Cycle, list[Order], Order]:
     """An order's cycle, locked, the orders that count in it, and the order as it is now."""
     cycle = tx.cycle(seen.cycle_id)
     orders = tx.counting_orders(seen.cycle_id, seen.client_order_id)
-    return cycle, orders, next(each for each in orders if each.id == seen.id)
+    return cycle, orders, as_it_is(orders, seen)
 
 
 def _is_all(order: Order) -> bool:

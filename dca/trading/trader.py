@@ -32,7 +32,7 @@ from dca.core.model import (
     Unknown,
 )
 from dca.core.order_limits import Fuse
-from dca.core.order_rows import new_order
+from dca.core.order_rows import as_it_is, new_order
 from dca.core.strategy import Action, CancelBuy, EndCooldown, Place
 from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading import fee_evidence, order_rate
@@ -350,11 +350,7 @@ class Trader:
 
         def work(tx: Transaction) -> Order | None:
             tx.cycle(order.cycle_id)
-            current = next(
-                each
-                for each in tx.counting_orders(order.cycle_id, order.client_order_id)
-                if each.id == order.id
-            )
+            current = as_it_is(tx.counting_orders(order.cycle_id, order.client_order_id), order)
             if current.state is not OrderState.ACKED:
                 return None
             now = self._clock.now()

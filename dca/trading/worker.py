@@ -1,12 +1,13 @@
 """Takes from the inbox and trades."""
 
 import threading
+from contextlib import suppress
 
-from dca.core.errors import Unavailable
+from dca.core.errors import LostRace, Unavailable
 from dca.core.interfaces import Clock, Feed
 from dca.core.model import Order, Quote, Snapshot
 from dca.runtime.crash_counter import Failures
-from dca.runtime.log_lines import Troubles
+from dca.runtime.log_lines import Troubles, warn
 from dca.runtime.settings import Settings
 from dca.trading.bookkeeper import Settled
 from dca.trading.inbox import ConfirmFee, Inbox, Item, Settle, symbol_of
@@ -104,6 +105,12 @@ class Worker:
             self._troubles.begins(
                 "worker", type(error).__name__, str(error), self._clock.now(), symbol=symbol_of(item)
             )
+            survived = True
+            return
+        except LostRace as error:  # the rows are others than were read: the next item finds them as they are
+            warn("worker", "looks again", symbol=symbol_of(item), why=str(error))
+            with suppress(Unavailable):
+                self._trader.books.look(symbol_of(item))
             survived = True
             return
         finally:

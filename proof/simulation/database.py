@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from dca.core.errors import LostRace
+from dca.core.errors import LostRace, RowGone
 from dca.core.ledger import unknown_word
 from dca.core.model import (
     ENDED,
@@ -90,6 +90,8 @@ class Transaction(Looks):
 
     def cycle(self, cycle_id: int) -> Cycle:
         self._statement("cycle")
+        if cycle_id not in self._tables.cycles:
+            raise RowGone(f"cycle {cycle_id} is not in the database any more")
         return self._tables.cycles[cycle_id]
 
     def live_cycles(self) -> list[Cycle]:

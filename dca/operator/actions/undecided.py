@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dca.core import invariants, ledger, lifecycle
 from dca.core.model import Asset, Cycle, LockKind, Order, OrderState, plain
+from dca.core.order_rows import as_it_is
 from dca.database.store import Transaction
 from dca.operator.session import Tools
 from dca.trading.cycle_writes import write_booking
@@ -36,9 +37,7 @@ def decide(tx: Transaction, asset: Asset, now: datetime) -> list[str]:
     effects = []
     for seen in of(tx, asset):
         tx.cycle(seen.cycle_id)
-        order = next(
-            each for each in tx.counting_orders(seen.cycle_id, seen.client_order_id) if each.id == seen.id
-        )
+        order = as_it_is(tx.counting_orders(seen.cycle_id, seen.client_order_id), seen)
         tx.update_order(replace(order, decided_at=now))
         effects.append(f"{order.client_order_id} decided on")
     current = tx.asset(asset.id)
