@@ -393,13 +393,4 @@ FAULTS = (
         costs="a clock that was wrong for a moment keeps an asset from trading for hours",
         tests=("tests/core/test_lifecycle.py::test_times_that_a_wrong_clock_wrote_are_put_right",),
     ),
-    Fault(
-        name="a-row-that-is-gone-ends-the-process",
-        number="F50",
-        file="dca/trading/worker.py",
-        old="        except LostRace as error:  # the rows",
-        new="        except KeyError as error:  # the rows",
-        costs="a backup that is restored under the running bot ends it, and counts as a crash",
-        tests=("tests/trading/test_rows_gone.py::test_an_order_that_only_memory_knows_ends_no_process",),
-    ),
 )

@@ -112,4 +112,13 @@ FAULTS = (
             "tests/exchange/test_request_budget.py::test_a_burst_of_sells_a_minute_ago_keeps_no_buy_back",
         ),
     ),
+    Fault(
+        name="a-row-that-is-gone-ends-the-process",
+        number="F50",
+        file="dca/trading/worker.py",
+        old="        except LostRace as error:  # the rows",
+        new="        except KeyError as error:  # the rows",
+        costs="a backup that is restored under the running bot ends it, and counts as a crash",
+        tests=("tests/trading/test_rows_gone.py::test_an_order_that_only_memory_knows_ends_no_process",),
+    ),
 )
