@@ -167,7 +167,10 @@ def _note(store: MySqlStore, job: Job, started_at: datetime, result: Result) -> 
 
 def _begin(store: MySqlStore, job: Job, at: datetime) -> int:
     def work(tx: Transaction) -> int:
-        tx.owner_lives(database_owner.ours(job.settings.state_dir), job.clock.now())
+        us, now = database_owner.ours(job.settings.state_dir), job.clock.now()
+        owner = tx.owner()
+        if owner is not None and database_owner.is_ours(owner, us, now):
+            tx.set_owner(us, now)  # under its name of this boot
         return tx.begin_run(job.context.name, at)
 
     return store.transaction(work)

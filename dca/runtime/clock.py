@@ -12,3 +12,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def seconds_since_boot() -> float:
+    """How long this machine has been up, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

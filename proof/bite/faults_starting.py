@@ -26,6 +26,15 @@ FAULTS = (
         tests=("tests/runtime/test_database_owner.py::test_the_second_one_stands_down_and_says_whose_it_is",),
     ),
     Fault(
+        name="a-clone-is-the-same-machine",
+        number="F08",
+        file="dca/runtime/database_owner.py",
+        old='    return boot == "" or owner.seen_at < now - timedelta(seconds=up)\n',
+        new="    return True\n",
+        costs="a cloned disk trades beside the machine that it was cloned from",
+        tests=("tests/runtime/test_database_owner.py::test_a_machine_that_was_cloned_is_told_by_its_boot",),
+    ),
+    Fault(
         name="refused-keys-end-it",
         number="F78",
         file=APPLICATION,

@@ -96,7 +96,7 @@ def test_I11_two_base_orders_and_one_topped_up() -> None:
 
 
 def test_I11_the_smallest_buy_tops_up_a_small_amount_once() -> None:
-    smallest = {"base_order_amount": D("10.5")}
+    smallest: dict[str, Any] = {"base_order_amount": D("10.5")}
     first, second = done(filled="0.015", **smallest), done(BASE, 2, filled="0.105", **smallest)
     assert found(cycle(), first, second) == []
     assert found(cycle(), first, second, done(BASE, 3, filled="0.015", **smallest)) == ["I11"]

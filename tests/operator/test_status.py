@@ -1,6 +1,7 @@
 """./bot status: the screen, the command, and how often it asks the exchange."""
 
 import io
+import json
 import os
 import pty
 import signal
@@ -118,8 +119,8 @@ def test_json_is_complete(bot: Operator, ready: Store) -> None:
     assert told.code == 1
     found = told.json()
     assert list(found) == [
-        *("at", "ok", "wrong", "venue", "mode", "mode_reason", "maintenance", "main_app", "caretakers"),
-        *("mail", "incidents", "exchange_trouble", "assets"),
+        *("at", "ok", "wrong", "not_yet", "venue", "mode", "mode_reason", "maintenance", "main_app"),
+        *("caretakers", "mail", "incidents", "exchange_trouble", "assets"),
     ]
     assert (found["ok"], found["venue"], found["main_app"]) == (
         False,
@@ -175,6 +176,7 @@ def test_all_is_well_until_main_app_dies(running: BotProcess) -> None:
     told = operator(running, "status")
     assert told.returncode == 0, told.stdout + told.stderr
     assert "All is well." in told.stdout
+    assert json.loads(operator(running, "status", "--json").stdout)["ok"] is True
     assert max(map(len, told.stdout.splitlines())) <= 100
     watching = _watch(running)
     assert "BTC/USD" in watching and "All is well." in watching

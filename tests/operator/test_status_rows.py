@@ -17,7 +17,7 @@ from dca.core.model import ZERO, Asset, Cycle, CycleStatus, Mode, OrderState
 from dca.core.operations import Incident, IncidentKind
 from dca.operator.views import staleness, status_rows
 from dca.operator.views.snapshot import Books, Market
-from dca.operator.views.status import screen
+from dca.operator.views.status import as_json, screen
 from dca.operator.views.status_rows import Row
 from dca.runtime.heartbeat import Delay
 from dca.runtime.maintenance import Maintenance
@@ -242,6 +242,7 @@ def last_line(**changes: Any) -> str:
 
 def test_all_is_well_is_earned() -> None:
     assert last_line() == "All is well."
+    assert as_json(overview())["ok"] is True
 
 
 PAUSE = Maintenance(until=NOW + timedelta(hours=1), who="bo", why="new disk")
@@ -262,6 +263,7 @@ UNEARNED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", UNEARNED)
 def test_all_is_not_well(changes: dict[str, Any]) -> None:
     assert "All is well" not in last_line(**changes)
+    assert as_json(overview(**changes))["ok"] is False, "for programs too"
 
 
 def test_the_screen_tells_whatever_mail_would() -> None:

@@ -37,13 +37,51 @@ def test_a_database_is_its_owner_s_while_that_lives(us: str, seconds: float, *, 
     assert found is None or ("pi:/dca#1" in found and us in found and "dca_bot_db" in found)
 
 
+@pytest.mark.parametrize(
+    ("owner", "seen_seconds_ago", "is_refused"),
+    [
+        ("pi:/dca#1@boot-a", 10, False),  # this very boot
+        ("pi:/dca#1@boot-b", 59, True),  # seen since our boot, and not by us: a clone lives
+        ("pi:/dca#1@boot-b", 61, False),  # before this machine was started anew: that was us
+        ("pi:/dca#1@boot-b", 181, False),
+        ("pi:/dca#1", 10, False),  # as an older version wrote it
+        ("pi:/dca#2@boot-a", 10, True),
+        ("pi:/dca@home#1@boot-a", 10, True),
+        ("pi2:/dca#1@boot-b", 100, True),
+    ],
+)
+def test_a_machine_that_was_cloned_is_told_by_its_boot(
+    owner: str, seen_seconds_ago: float, *, is_refused: bool
+) -> None:
+    other = Owner(name=owner, seen_at=NOW - timedelta(seconds=seen_seconds_ago))
+    found = database_owner.refusal(other, "pi:/dca#1@boot-a", NOW, "db", since_boot=60)
+    assert (found is not None) is is_refused
+
+
+def test_after_a_reboot_the_caretakers_keep_the_database(
+    pair: tuple[BotProcess, BotProcess], store: Store
+) -> None:
+    first, second = pair
+    first.start()
+    eventually(first.is_trading)
+    first.stop()
+    mine = store.transaction(lambda tx: tx.owner())
+    assert mine is not None
+    before = "owner = CONCAT(SUBSTRING_INDEX(owner, '@', 1), '@before')"
+    store.run_script(f"UPDATE dca_control SET {before}, owner_seen_at = '2020-01-01';\n")
+    first.run("order_manager.py")
+    now = store.transaction(lambda tx: tx.owner())
+    assert now is not None and now.name == mine.name and now.seen_at >= mine.seen_at
+    assert "standing down" in second.run("order_manager.py").stdout
+
+
 def test_a_database_that_was_nobody_s(tmp_path: Path) -> None:
     assert database_owner.refusal(None, "me", NOW, "db") is None
     (tmp_path / "other").mkdir()
     name = database_owner.ours(tmp_path)
     assert name == database_owner.ours(tmp_path), "it keeps its mark"
     assert name != database_owner.ours(tmp_path / "other")
-    assert database_owner.ours(tmp_path / "nowhere").endswith("#-")
+    assert "#-@" in database_owner.ours(tmp_path / "nowhere")
 
 
 @pytest.fixture

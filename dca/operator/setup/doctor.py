@@ -28,10 +28,10 @@ from dca.operator.session import Command, Tools
 from dca.operator.setup import columns, cron_checks, crontab, doctor_checks
 from dca.operator.setup.doctor_checks import Level, Line
 from dca.operator.views.snapshot import Books, Market, Overview, ask, is_running, reading_books
-from dca.runtime import heartbeat, maintenance
+from dca.runtime import database_owner, heartbeat, maintenance
 from dca.runtime.settings import ROOT, Settings
 
-_OF_DATABASE = ("tables", "connections", "account binding", "assets", "caretakers", "incidents")
+_OF_DATABASE = ("tables", "owner", "connections", "account binding", "assets", "caretakers", "incidents")
 _OF_SERVER = ("server", "time zone", "durability", "grants")
 _OF_EXCHANGE = ("keys", "account", "clock", "pairs", "worst case", "orphans", "ladders and fees")
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -211,11 +211,16 @@ class _Found:
                 yield doctor_checks.not_checked(_OF_DATABASE[1:], "the tables fail")
                 return
             self._books = self._store.transaction(reading_books(self._tools))
+            owner = self._store.transaction(lambda tx: tx.owner())
         except (StartRefused, DatabaseUnavailable) as error:
             yield _as_fail("tables", error)
             yield doctor_checks.not_checked(_OF_DATABASE[1:], "the tables fail")
             return
         yield doctor_checks.ok("tables", f"schema version {store.SCHEMA_VERSION}")
+        us, now = database_owner.ours(self._settings.state_dir), self._tools.clock.now()
+        refusal = database_owner.refusal(owner, us, now, self._settings.database.name)
+        is_ours = owner is not None and database_owner.is_ours(owner, us, now)
+        yield doctor_checks.of_owner(owner, refusal, is_ours=is_ours)
 
     def of_exchange(self) -> Iterator[Line]:
         """Keys, account, clock, pairs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dca.core import ledger, remedies, strategy
 from dca.core.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
-from dca.core.operations import Server
+from dca.core.operations import Owner, Server
 from dca.core.order_cleanup import strangers
 from dca.database import connection_budget
 from dca.exchange.clock_offset import MOST_SECONDS
@@ -55,6 +55,17 @@ def warn(name: str, fact: str, remedy: str | None = None) -> Line:
 
 def fail(name: str, fact: str, remedy: str) -> Line:
     return Line(level=Level.FAIL, name=name, fact=fact, remedy=remedy)
+
+
+def of_owner(owner: Owner | None, refusal: str | None, *, is_ours: bool) -> Line:
+    """Whose the database is: machine, folder, mark and boot of whose main_app started last on it."""
+    if refusal is not None:
+        whose, _, remedy = refusal.partition(": ")
+        return fail("owner", whose, remedy)
+    if owner is None:
+        return ok("owner", "nobody's yet: main_app has not started on this database")
+    seen = f"{owner.name}, seen {owner.seen_at:%Y-%m-%d %H:%M:%S} UTC"
+    return ok("owner", f"{'this installation' if is_ours else 'was'} {seen}")
 
 
 def not_checked(names: Sequence[str], why: str) -> Line:

@@ -253,11 +253,12 @@ def _about(row: Row, now: datetime) -> Iterator[str]:
 def as_json(look: Overview) -> dict[str, Any]:
     """Everything on the screen and more; names are stable, amounts are text, times ISO with Z."""
     control, beat, books = look.books.control, look.beat, look.books
-    wrong = staleness.troubles(look)
+    wrong, not_yet = staleness.troubles(look), staleness.not_yet(look)
     return {
         "at": formatting.iso(look.now),
-        "ok": not wrong,
+        "ok": not wrong and not not_yet,
         "wrong": wrong,
+        "not_yet": not_yet,
         "venue": look.venue.value,
         "mode": control.mode.value,
         "mode_reason": control.mode_reason,
