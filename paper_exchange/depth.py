@@ -57,8 +57,9 @@ class SeededShape:
     """Made up: sizes and places of levels follow from the seed. Each size changes every few seconds, in a
     rhythm of its own."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, level_dollars: float = LEVEL_DOLLARS) -> None:
         self._seed = seed
+        self._level_dollars = level_dollars
         self._places: dict[tuple[str, int], _Place] = {}
 
     def side(self, quote: Quote, side: str) -> Iterator[Level]:
@@ -67,7 +68,7 @@ class SeededShape:
         growth = math.log1p(gap_bps / 10_000)
         number = math.floor(math.log(best) / growth)
         seconds = quote.at.timestamp()
-        dollars = LEVEL_DOLLARS * share
+        dollars = self._level_dollars * share
         yield best, self._level(quote.symbol, number, growth, seconds, dollars).size
         for _ in range(LEVELS):
             number += step

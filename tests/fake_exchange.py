@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dca.caretakers.exchange_lists import Span
+from dca.core.book import Book, BookMessage
 from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RateLimited
 from dca.core.ledger import coin_fee, dollar_fee
@@ -80,6 +81,8 @@ class FakeExchange:
     hidden_until: datetime | None = None
     down: bool = False
     price: Decimal = Decimal(100)
+    bids: Sequence[tuple[float, float]] | None = None
+    """Prices and sizes of its order book; None: it has none. Its ask stands at 1,000,000."""
     quoted_at: datetime | None = None
     """When its latest quote was made; None: just now."""
     limited: bool = False
@@ -222,6 +225,16 @@ class FakeExchange:
             symbol: Quote(symbol=symbol, bid=price, ask=price, at=at, received_at=received_at)
             for symbol in symbols
         }
+
+    def latest_books(self, symbols: list[str]) -> dict[str, Book]:
+        self._answer()
+        if self.bids is None:
+            return {}
+        at = self.quoted_at or self.clock.now()
+        message = BookMessage(symbol=symbols[0], at=at, bids=self.bids, asks=[(1e6, 1.0)], is_whole=True)
+        book = Book(symbols[0])
+        book.apply(message)
+        return {symbols[0]: book}
 
     def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
         self._answer()

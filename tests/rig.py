@@ -73,10 +73,11 @@ class Rig:
         for order in self.store.transaction(lambda tx: tx.open_orders()):
             self.trader.settle(order)
 
-    def quote(self, price: str, age_seconds: float = 0) -> None:
-        """A quote of no spread to speak of at this price."""
+    def quote(self, price: str, age_seconds: float = 0, exchange_price: str | None = None) -> None:
+        """A quote of no spread to speak of at this price; `exchange_price`: the exchange says another one if
+        asked."""
         value, now = Decimal(price), self.clock.now()
-        self.exchange.price = value
+        self.exchange.price = Decimal(exchange_price or price)
         at = now - timedelta(seconds=age_seconds)
         self.trader.on_quote(Quote(symbol=SYMBOL, bid=value, ask=value, at=at, received_at=now))
 

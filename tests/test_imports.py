@@ -141,7 +141,7 @@ def _is_pure(module: str) -> bool:
 
 def test_inside_core_the_layers_point_downwards() -> None:
     """strategy and lifecycle know the ledger and the model; none of those knows what is above it."""
-    order = ["errors", "model", "ledger", "lifecycle", "strategy"]
+    order = ["errors", "model", "book", "liquidity", "ledger", "selling", "lifecycle", "strategy"]
     for rank, name in enumerate(order):
         names = imports(ROOT / "dca" / "core" / f"{name}.py")
         known = {each.split(".")[2] for each in names if each.startswith("dca.core.")}

@@ -73,14 +73,26 @@ class Book:
         """Why the book cannot be used beside the newest quote of the pair; None if it can."""
         if not self.is_complete:
             return "the whole book has not come yet"
-        if not self._bids or not self._asks:
-            return f"there are no {'asks' if self._bids else 'bids'} in it"
-        if max(self._bids) >= min(self._asks):
-            return "its bid is not below its ask"
+        if (problem := self._shape_problem()) is not None:
+            return problem
         age = now - quote.received_at
         if age >= DISAGREEMENT_LIMIT and not self.agrees(quote):
             return f"its best prices differ from the quote that came {age.total_seconds():.0f} s ago"
         return None
+
+    def problem_alone(self, now: datetime, max_age_seconds: Decimal) -> str | None:
+        """Why a whole book that was asked for cannot be used, with no quote beside it; None if it can."""
+        if self.at is None or not self.is_complete:
+            return "a price or size in it is not possible"
+        age_seconds = (now - self.at).total_seconds()
+        if abs(age_seconds) > max_age_seconds:
+            return f"it is {age_seconds:.0f} s old"
+        return self._shape_problem()
+
+    def _shape_problem(self) -> str | None:
+        if not self._bids or not self._asks:
+            return f"there are no {'asks' if self._bids else 'bids'} in it"
+        return "its bid is not below its ask" if max(self._bids) >= min(self._asks) else None
 
     def agrees(self, quote: Quote) -> bool:
         """Whether the best prices are within a basis point of the quote's."""

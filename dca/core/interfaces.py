@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
+from dca.core.book import Book
 from dca.core.charges import Charge
 from dca.core.model import (
     Account,
@@ -108,6 +109,7 @@ class Broker(Protocol):
     def executions(self, orders: Sequence[Order]) -> list[Execution]: ...
     def sales(self, symbol: str, after: datetime) -> list[Execution]: ...
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]: ...
+    def latest_books(self, symbols: list[str]) -> dict[str, Book]: ...
 
 
 class MainBroker(Broker, Protocol):

@@ -26,6 +26,7 @@ from dca.core.model import (
     plain,
     round_down,
 )
+from dca.core.selling import IOC
 
 
 class Event(StrEnum):
@@ -59,6 +60,8 @@ TRANSITIONS: dict[tuple[CycleStatus, Event], CycleStatus] = {
 _MANY_REFUSALS = 1000
 CLOCK_TOLERANCE = timedelta(seconds=60)
 """So much may a time of ours lie ahead of the clock: it is set right in small steps all the time."""
+IOC_PAUSE = timedelta(seconds=2)
+"""Before the rest of a sale that the book had too little for is tried again."""
 _BACK_OFF_SECONDS = {Side.BUY: (300, 3600), Side.SELL: (10, 300)}
 
 
@@ -196,7 +199,8 @@ def _out_of_cooldown(cycle: Cycle) -> Cycle:
 
 def _after_closing(cycle: Cycle, order: Order, now: datetime) -> Cycle:
     if order.filled_qty > 0:
-        return replace(cycle, refusals=0, next_buy_at=None, next_sell_at=None, problem=None)
+        again_at = now + IOC_PAUSE if order.time_in_force == IOC and _is_sellable(cycle, order) else None
+        return replace(cycle, refusals=0, next_buy_at=None, next_sell_at=again_at, problem=None)
     if order.state is OrderState.DONE and not order.cancel_was_ours:
         # Canceled in the dashboard, expired or rejected by the venue: do not place it again at once (F58).
         return refused(cycle, order.side, f"the exchange closed it unfilled: {order.exchange_status}", now)

@@ -46,7 +46,7 @@ def new_order(
         symbol=asset.asset_symbol,
         side=action.purpose.side,
         order_type=action.order_type,
-        time_in_force="gtc",
+        time_in_force=action.time_in_force,
         qty=action.qty,
         limit_price=action.limit_price,
         state=OrderState.SENT,

@@ -22,6 +22,7 @@ from dca.core.model import (
     plain,
     round_down,
 )
+from dca.core.selling import AT_MARKET, GTC, IOC, Selling
 
 MIN_BUY_DOLLARS = Decimal("10.50")
 """Alpaca refuses buys of USD pairs under $10 (alpaca.md 3); quantities are rounded down, so a margin."""
@@ -49,6 +50,7 @@ class Place:
     trigger_price: Decimal | None
     quote_price: Decimal
     reason: str
+    time_in_force: str = GTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,14 +223,22 @@ def cooldown_ends_at(asset: Asset, cycle: Cycle) -> datetime | None:
     return min(cycle.cooldown_started_at, _END_OF_TIME - span) + span  # somebody may have written 9999 there
 
 
-def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode: Mode) -> Levels:
+def levels(
+    asset: Asset,
+    cycle: Cycle,
+    rules: TradingRules,
+    now: datetime,
+    mode: Mode,
+    selling: Selling = AT_MARKET,
+) -> Levels:
     """The prices and times that matter to an asset now."""
     if asset.lock_reason is not None or mode is Mode.HALT:
         return NOTHING
     if cycle.status is CycleStatus.COOLDOWN:
         return Levels(ask_at_most=early_restart_price(asset), wake_at=cooldown_ends_at(asset, cycle) or now)
     sellable = can_be_sold(cycle, rules)
-    sell = take_profit_price(cycle, asset.take_profit_percent) if sellable else None
+    target = take_profit_price(cycle, asset.take_profit_percent)
+    sell = selling.level(cycle, rules, target) if sellable else None
     if cycle.exit_requested_at is not None:
         sell = ZERO if sellable or cycle.status is CycleStatus.BUYING else None
     if cycle.status is CycleStatus.BUYING:
@@ -244,16 +254,22 @@ def levels(asset: Asset, cycle: Cycle, rules: TradingRules, now: datetime, mode:
 
 
 def decide(
-    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, now: datetime, mode: Mode
+    asset: Asset,
+    cycle: Cycle,
+    quote: Quote,
+    rules: TradingRules,
+    now: datetime,
+    mode: Mode,
+    selling: Selling = AT_MARKET,
 ) -> Action | None:
     """What to do about an asset on this quote; None for nothing. The quote must be a good one."""
-    reach = levels(asset, cycle, rules, now, mode)
+    reach = levels(asset, cycle, rules, now, mode, selling)
     if not reach.reached(quote, now):
         return None
     if cycle.status is CycleStatus.COOLDOWN:
         return _end_cooldown(reach, quote, now)
     if reach.bid_at_least is not None and reach.asks_for_sell(quote, now):
-        return _sell(asset, cycle, quote, rules, reach.bid_at_least)
+        return _sell(asset, cycle, quote, rules, reach.bid_at_least, selling)
     if reach.ask_at_most is None or not reach.asks_for_buy(quote, now):
         return None
     if wants_base_order(asset, cycle, rules):
@@ -276,7 +292,9 @@ def with_all_of(sell: Place, before: Cycle, after: Cycle, rules: TradingRules) -
     return replace(sell, qty=round_down(after.quantity, rules.qty_increment))
 
 
-def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal) -> Place | CancelBuy:
+def _sell(
+    asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: Decimal, selling: Selling
+) -> Place | CancelBuy:
     wished = cycle.exit_requested_at is not None
     reason = (
         f"the operator wants it sold, bid {plain(quote.bid)}"
@@ -290,12 +308,15 @@ def _sell(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, price: 
     parts = sell_orders(cycle.quantity, quote.bid, rules.min_order_size)
     if parts > 1:
         reason += f"; it takes {parts} orders, as one may be worth {MAX_BUY_DOLLARS} dollars"
+    target = take_profit_price(cycle, asset.take_profit_percent)
+    limit_price = None if wished else selling.limit_price(cycle, rules, target)
     return Place(
         purpose=Purpose.EXIT if wished else Purpose.TAKE_PROFIT,
         level=0,
-        order_type=OrderType.MARKET,
+        order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+        time_in_force=GTC if limit_price is None else IOC,
         qty=held if parts == 1 else round_down(held / parts, rules.qty_increment),
-        limit_price=None,
+        limit_price=limit_price,
         trigger_price=None if wished else price,
         quote_price=quote.bid,
         reason=reason,

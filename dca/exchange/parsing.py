@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from dca.core.book import Book, BookMessage, RawLevel
 from dca.core.charges import Charge
 from dca.core.model import (
     CLOSED_AT_EXCHANGE,
@@ -297,3 +298,23 @@ def rest_quote(symbol: str, raw: Json, received_at: datetime) -> Quote:
         at=moment(raw.get("t")),
         received_at=received_at,
     )
+
+
+def rest_book(symbol: str, raw: Json) -> Book:
+    """One of the latest order books that REST gives. Levels of size 0 are none (alpaca.md 7)."""
+    book = Book(symbol)
+    book.apply(
+        BookMessage(
+            symbol=symbol,
+            at=moment(_object(raw).get("t")),
+            bids=_levels(raw.get("b")),
+            asks=_levels(raw.get("a")),
+            is_whole=True,
+        )
+    )
+    return book
+
+
+def _levels(raw: Any) -> list[RawLevel]:
+    """A side of a book; a side that is left out is empty."""
+    return [(float(number(each.get("p"))), float(number(each.get("s")))) for each in listed(raw or [])]

@@ -15,6 +15,7 @@ from alpaca.common.rest import RESTClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
+from dca.core.book import Book
 from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RateLimited, RequestRefused
 from dca.core.model import (
@@ -305,12 +306,18 @@ class Broker:
         """
         return self._latest(symbols, lambda symbol, quote: parsing.rest_quote(symbol, quote, received_at))
 
-    def _latest(self, symbols: list[str], parse: Callable[[str, Any], R]) -> dict[str, R]:
+    def latest_books(self, symbols: list[str]) -> dict[str, Book]:
+        """The exchange's order book of each pair that it has one of; raises as `latest_quotes` does."""
+        return self._latest(symbols, parsing.rest_book, "orderbooks")
+
+    def _latest(
+        self, symbols: list[str], parse: Callable[[str, Any], R], what: str = "quotes"
+    ) -> dict[str, R]:
         try:
-            raw: Any = self._data.get("/crypto/us/latest/quotes", {"symbols": ",".join(symbols)})
-            return {symbol: parse(symbol, quote) for symbol, quote in raw["quotes"].items()}
+            raw: Any = self._data.get(f"/crypto/us/latest/{what}", {"symbols": ",".join(symbols)})
+            return {symbol: parse(symbol, each) for symbol, each in raw[what].items()}
         except (APIError, *_UNCLEAR) as error:
-            raise ExchangeUnavailable(f"latest quotes: {_short(error)}") from error
+            raise ExchangeUnavailable(f"latest {what}: {_short(error)}") from error
 
     def _get(
         self,

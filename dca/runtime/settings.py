@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,21 +14,13 @@ from dotenv import dotenv_values
 
 from dca.core.errors import SettingsProblem
 from dca.core.order_limits import Fuse
-from dca.runtime.hosts import is_host, is_loopback
-from dca.runtime.mail_addresses import are_good
+from dca.core.selling import OnMissingBook, Selling, TakeProfitBy, TakeProfitOrder
+from dca.runtime.env_reader import SECRETS, Reader
+from dca.runtime.hosts import is_loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 _PAPER_HOST = "paper-api.alpaca.markets"
 _LIVE_HOST = "api.alpaca.markets"
-_SECRETS = frozenset(
-    {
-        *("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "DB_PASSWORD"),
-        *("ALERT_EMAIL_SMTP_PASSWORD", "HEARTBEAT_PING_URL"),
-    }
-)
-_UNSEEN = (("\x00", "\x1f"), ("\x7f", "\x9f"), ("\ud800", "\udfff"))
-"""Control characters, and halves of a character."""
-_SHOWN = 60
 
 
 class Venue(StrEnum):
@@ -96,6 +88,7 @@ class Settings:
     max_quote_age_seconds: Decimal
     max_spread_percent: Decimal
     fuse: Fuse
+    selling: Selling
     requests_per_minute: int
     workers: int
     log_dir: Path
@@ -108,100 +101,6 @@ class Settings:
         mail = None if self.email is None else self.email.smtp_password
         keys = (self.exchange.secret_key, self.exchange.key_id, self.database.password)
         return tuple(secret for secret in (*keys, mail, self.heartbeat_ping_url) if secret)
-
-
-class _Reader:
-    """Takes names out of the environment and collects every complaint on the way."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self.problems: list[str] = []
-
-    def complain(self, name: str, complaint: str) -> None:
-        """Note what is wrong with a name; the first complaint about each."""
-        if not any(problem.startswith(f"{name} ") for problem in self.problems):
-            self.problems.append(f"{name} {complaint}")
-
-    def optional(self, name: str) -> str | None:
-        value = self._values.get(name, "").strip()
-        if any(first <= letter <= last for letter in value for first, last in _UNSEEN):
-            self.complain(name, "holds a line's end, a tab or another letter that cannot be seen: remove it")
-            return None
-        return value or None
-
-    def required(self, name: str, example: str) -> str:
-        value = self.optional(name)
-        if value is None:
-            self.complain(name, f"is missing: set it in .env, like {name}={example!r}")
-        elif value.upper().startswith("YOUR_"):
-            self.complain(name, f"is still the example's{_shown(name, value)}: put your own there")
-        return value or ""
-
-    def key(self, name: str, example: str) -> str:
-        """What is sent in a header."""
-        value = self.required(name, example)
-        if not value.isascii():
-            self.complain(name, "holds letters that no key has: copy it again")
-        return value
-
-    def host(self, name: str, example: str) -> str:
-        value = self.required(name, example)
-        if value and not is_host(value):
-            self.complain(name, f"is{_shown(name, value)}: that is no server's name, like {example}")
-        return value
-
-    def addresses(self, name: str, example: str, *, several: bool) -> str:
-        """Of mail; with `several` there may be more than one, with commas."""
-        value = self.required(name, example)
-        if value and not are_good(value, several=several):
-            self.complain(name, f"is{_shown(name, value)}: that is no mail address, like {example}")
-        return value
-
-    def number(self, name: str, default: str, *, least: str, most: str) -> Decimal:
-        text = self.optional(name) or default
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not (value.is_finite() and Decimal(least) <= value <= Decimal(most)):
-            self.complain(name, f"is{_shown(name, text)}: it must be a number from {least} to {most}")
-            return Decimal(default)
-        return value
-
-    def whole(self, name: str, default: str, *, least: str, most: str) -> int:
-        value = self.number(name, default, least=least, most=most)
-        if value != int(value):
-            self.complain(name, f"is {value}: it must be a whole number")
-        return int(value)
-
-    def switch(self, name: str) -> bool:
-        text = (self.optional(name) or "no").lower()
-        if text not in {"yes", "no"}:
-            self.complain(name, f"is{_shown(name, text)}: it must be yes or no")
-        return text == "yes"
-
-    def url(self, name: str, value: str, schemes: tuple[str, str]) -> str:
-        """A URL whose first scheme is encrypted; the second is good on this machine only."""
-        if not value:
-            return value  # complained about already
-        try:
-            parts = urlsplit(value)
-            known = (parts.port is None or parts.port > 0) and is_host(parts.hostname or "")
-        except ValueError:
-            known, parts = False, urlsplit("")
-        if not known or " " in value:
-            self.complain(name, f"is{_shown(name, value)}: that is no address; like {schemes[0]}://host")
-            return ""
-        if parts.scheme not in schemes or not parts.hostname:
-            self.complain(name, f"is{_shown(name, value)}: it must begin with {schemes[0]}://")
-        elif parts.scheme == schemes[1] and not is_loopback(parts.hostname):
-            self.complain(name, f"is{_shown(name, value)}: not encrypted; use {schemes[0]}://")
-        return parts.geturl().rstrip("/")  # the scheme in small letters
-
-
-def _shown(name: str, value: str) -> str:
-    """A value as a complaint shows it: not whole if it is long, and not at all if it is a secret."""
-    return "" if name in _SECRETS else f" {value if len(value) <= _SHOWN else value[:_SHOWN] + '...'!r}"
 
 
 def keep_no_tls_keys() -> None:
@@ -217,9 +116,7 @@ def load() -> Settings:
     """
     path = env_file()
     values, mode = values_of(path) | dict(os.environ), _mode_of(path)
-    if (
-        mode is None and not values.keys() & _SECRETS
-    ):  # whoever has no file may have it all in the environment
+    if mode is None and not values.keys() & SECRETS:  # whoever has no file may have it all in the environment
         raise SettingsProblem([f"there is no {path}: ./bot install makes it and asks for what goes into it"])
     return parse(values, env_file_mode=mode)
 
@@ -268,7 +165,7 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
     Raises:
         SettingsProblem: with every problem there is.
     """
-    read = _Reader(values)
+    read = Reader(values)
     exchange = _exchange(read)
     warnings = _permissions(read, exchange.venue, env_file_mode)
     settings = Settings(
@@ -289,6 +186,7 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
             per_minute=read.whole("MAX_ORDERS_PER_MINUTE", "4", least="1", most="1000000"),
             per_hour=read.whole("MAX_ORDERS_PER_HOUR", "60", least="1", most="1000000"),
         ),
+        selling=_selling(read),
         requests_per_minute=read.whole("MAX_REQUESTS_PER_MINUTE", "130", least="40", most="1000000"),
         workers=read.whole("WORKERS", "16", least="1", most="32"),
         log_dir=ROOT / (read.optional("LOG_DIR") or "logs"),  # relative to the project, wherever it runs
@@ -300,11 +198,21 @@ def parse(values: Mapping[str, str], *, env_file_mode: int | None) -> Settings:
     return settings
 
 
-def _span(read: _Reader, name: str, default: str, *, seconds: int, least: str) -> timedelta:
+def _selling(read: Reader) -> Selling:
+    return Selling(
+        by=read.word("TAKE_PROFIT_BY", TakeProfitBy),
+        order=read.word("TAKE_PROFIT_ORDER", TakeProfitOrder),
+        max_slippage_bps=read.number("MAX_SLIPPAGE_BPS", "0", least="0", most="1000"),
+        on_missing_book=read.word("ON_MISSING_BOOK", OnMissingBook),
+        max_book_age_seconds=read.number("MAX_BOOK_AGE_SECONDS", "15", least="1", most="300"),
+    )
+
+
+def _span(read: Reader, name: str, default: str, *, seconds: int, least: str) -> timedelta:
     return timedelta(seconds=float(read.number(name, default, least=least, most="100000")) * seconds)
 
 
-def _exchange(read: _Reader) -> ExchangeSettings:
+def _exchange(read: Reader) -> ExchangeSettings:
     name = "APCA_API_BASE_URL"
     base = read.url(name, read.required(name, f"https://{_PAPER_HOST}"), ("https", "http"))
     if base.endswith("/v2"):
@@ -338,12 +246,12 @@ def _exchange(read: _Reader) -> ExchangeSettings:
     return settings
 
 
-def _url_or(read: _Reader, name: str, default: str, schemes: tuple[str, str]) -> str:
+def _url_or(read: Reader, name: str, default: str, schemes: tuple[str, str]) -> str:
     given = read.optional(name)
     return default if given is None else read.url(name, given, schemes)
 
 
-def _database(read: _Reader) -> DatabaseSettings:
+def _database(read: Reader) -> DatabaseSettings:
     socket = read.optional("DB_SOCKET")
     return DatabaseSettings(
         host=read.optional("DB_HOST") or "localhost" if socket else read.required("DB_HOST", "localhost"),
@@ -355,7 +263,7 @@ def _database(read: _Reader) -> DatabaseSettings:
     )
 
 
-def _email(read: _Reader) -> EmailSettings | None:
+def _email(read: Reader) -> EmailSettings | None:
     """Mail is off when none of its names is set, and has to be whole when one is."""
     names = ("SENDER", "RECEIVER", "SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_CAFILE")
     if not any(read.optional(f"ALERT_EMAIL_{name}") for name in names):
@@ -372,12 +280,12 @@ def _email(read: _Reader) -> EmailSettings | None:
     )
 
 
-def _ping_url(read: _Reader) -> str | None:
+def _ping_url(read: Reader) -> str | None:
     given = read.optional("HEARTBEAT_PING_URL")
     return None if given is None else read.url("HEARTBEAT_PING_URL", given, ("https", "http"))
 
 
-def _permissions(read: _Reader, venue: Venue, mode: int | None) -> list[str]:
+def _permissions(read: Reader, venue: Venue, mode: int | None) -> list[str]:
     """Whether others may read the keys: worth a warning on paper, a refusal live."""
     if mode is None or mode & 0o077 == 0:
         return []

@@ -115,6 +115,7 @@ class Application:
             return False
         self._desk = Desk(control.install_id, control.epoch)
         self._desk.mode = control.mode
+        self._desk.selling = self._settings.selling
         rules = self._until_it_answers(self._broker.trading_rules)
         if rules is None:
             return False

@@ -26,6 +26,7 @@ from dca.core.model import (
     plain,
 )
 from dca.core.order_rows import as_it_is
+from dca.core.selling import IOC
 from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading import fee_evidence
 from dca.trading.cycle_writes import write_booking
@@ -328,6 +329,8 @@ class Bookkeeper:
             )
         if before.is_live and not after.is_live and not _is_all(after):
             why = "asked for" if after.cancel_was_ours else "not at our request"
+            if after.time_in_force == IOC and not after.cancel_was_ours:
+                why = "the order book had no more at its price"
             fact(
                 "order",
                 f"{after.exchange_status} {after.client_order_id}",

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
+from dca.core import liquidity
 from dca.core.errors import ExchangeUnavailable
 from dca.core.interfaces import Broker, Clock
-from dca.core.model import Quote, plain
+from dca.core.model import Purpose, Quote, Side, plain
+from dca.core.selling import OnMissingBook, TakeProfitBy
+from dca.core.strategy import Action, EndCooldown, Place
 from dca.runtime.log_lines import Troubles
 from dca.trading.watchlist import Desk
 
@@ -35,8 +38,7 @@ class SecondLook:
         self._clock = clock
         self._troubles = troubles
         self._problem_of = problem_of
-        self._not_before = desk.unconfirmed_until
-        self._held_back = desk.held_back
+        self._desk = desk
 
     def newest(self, symbol: str) -> Quote | None:
         """The exchange's latest quote, if it can be had and may decide."""
@@ -46,6 +48,18 @@ class SecondLook:
             return None
         good = latest is not None and self._problem_of(latest, self._clock.now()) is None
         return latest if good else None
+
+    def confirms(self, symbol: str, action: Action) -> bool:
+        """Whether an action may be carried out: a take-profit and the early end of a cooldown are looked at
+        twice, anything else needs no confirmation; raises as the following do."""
+        match action:
+            case Place(purpose=Purpose.TAKE_PROFIT, trigger_price=Decimal() as price, qty=qty):
+                if self._desk.selling.by is TakeProfitBy.BOOK:
+                    return self.confirms_sale(symbol, price, qty)
+                return self.confirms_bid(symbol, price)
+            case EndCooldown(early_at=Decimal() as price):
+                return self.confirms_ask(symbol, price)
+        return True
 
     def confirms_bid(self, symbol: str, at_least: Decimal) -> bool:
         """Whether the exchange's latest bid reaches the price as well.
@@ -59,18 +73,48 @@ class SecondLook:
         """Likewise, whether its latest ask has fallen to the price."""
         return self._confirms(symbol, "cooldown", lambda quote: _ask_problem(quote, at_most))
 
+    def confirms_sale(self, symbol: str, at_least: Decimal, qty: Decimal) -> bool:
+        """Whether the exchange's order book takes the quantity at the price on average; where it has no book,
+        whether its bid reaches the price, if the operator wants that."""
+        return self._confirmed(symbol, "sell", lambda: self._sale_problem(symbol, at_least, qty))
+
+    def _sale_problem(self, symbol: str, at_least: Decimal, qty: Decimal) -> str | None:
+        selling = self._desk.selling
+        book = self._broker.latest_books([symbol]).get(symbol)
+        problem = "the exchange has no book of it"
+        if book is not None:
+            problem = book.problem_alone(self._clock.now(), selling.max_book_age_seconds) or ""
+        if problem and selling.on_missing_book is OnMissingBook.IGNORE:
+            return self._quote_problem(symbol, lambda quote: _bid_problem(quote, at_least))
+        if problem or book is None:
+            return f"order book: {problem}"
+        found = liquidity.walk(book.taken_by(Side.SELL), qty, Side.SELL)
+        if found is None:
+            return f"order book: its bids hold less than {plain(qty)}"
+        if found.average_price >= at_least:
+            return None
+        return f"order book: {plain(qty)} would sell for {plain(found.average_price)}, not {plain(at_least)}"
+
     def _confirms(self, symbol: str, subject: str, reaches: Callable[[Quote], str | None]) -> bool:
-        if self._clock.monotonic() < self._not_before.get(symbol, 0.0):
-            return False
+        return self._confirmed(symbol, subject, lambda: self._quote_problem(symbol, reaches))
+
+    def _quote_problem(self, symbol: str, reaches: Callable[[Quote], str | None]) -> str | None:
         latest = self._broker.latest_quotes([symbol], self._clock.now()).get(symbol)
+        if latest is None:
+            return "the exchange has no quote of it"
+        return self._why_not(latest, self._clock.now(), reaches)
+
+    def _confirmed(self, symbol: str, subject: str, problem: Callable[[], str | None]) -> bool:
+        if self._clock.monotonic() < self._desk.unconfirmed_until.get(symbol, 0.0):
+            return False
+        why = problem()
         what, now = f"{symbol} not confirmed", self._clock.now()
-        why = "the exchange has no quote of it" if latest is None else self._why_not(latest, now, reaches)
         if why is None:
             self._troubles.ends(subject, what, now, symbol=symbol)
             return True
         self._troubles.begins(subject, what, why, now, symbol=symbol)
-        self._held_back[symbol] = f"not confirmed: {why}"
-        self._not_before[symbol] = self._clock.monotonic() + PAUSE_SECONDS
+        self._desk.held_back[symbol] = f"not confirmed: {why}"
+        self._desk.unconfirmed_until[symbol] = self._clock.monotonic() + PAUSE_SECONDS
         return False
 
     def _why_not(self, latest: Quote, now: datetime, reaches: Callable[[Quote], str | None]) -> str | None:

@@ -25,7 +25,6 @@ from dca.core.model import (
     Order,
     OrderState,
     Position,
-    Purpose,
     Quote,
     Side,
     TradingRules,
@@ -113,6 +112,11 @@ class Trader:
         """Note why a quote that reached a level led to nothing."""
         self._desk.held_back[symbol] = why
 
+    def _decide(
+        self, asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, now: datetime, mode: Mode
+    ) -> Action | None:
+        return strategy.decide(asset, cycle, quote, rules, now, mode, self._desk.selling)
+
     def _quote_problem(self, quote: Quote, now: datetime) -> str | None:
         return strategy.quote_problem(
             quote,
@@ -128,10 +132,10 @@ class Trader:
         if rules is None:
             self.held_back(asset.asset_symbol, "the exchange does not list the pair")
             return
-        action = strategy.decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
+        action = self._decide(asset, cycle, quote, rules, self._clock.now(), self._desk.mode)
         if action is None:
             self.held_back(asset.asset_symbol, "its amount buys less than the exchange's smallest order")
-        elif self._is_confirmed(asset.asset_symbol, action):
+        elif self._second_look.confirms(asset.asset_symbol, action):
             self._carry_out(action, watch, asset, quote, rules)
 
     def _carry_out(
@@ -148,21 +152,12 @@ class Trader:
             case Place(purpose=purpose):
                 self._place(asset, quote, rules, with_position=purpose.side is Side.SELL)
 
-    def _is_confirmed(self, symbol: str, action: Action) -> bool:
-        """A price that sells at the market, or ends a cooldown before its time, is looked at twice."""
-        match action:
-            case Place(purpose=Purpose.TAKE_PROFIT, trigger_price=Decimal() as price):
-                return self._second_look.confirms_bid(symbol, price)
-            case EndCooldown(early_at=Decimal() as price):
-                return self._second_look.confirms_ask(symbol, price)
-        return True
-
     def _end_cooldown(self, asset: Asset, quote: Quote, rules: TradingRules) -> None:
         def work(tx: Transaction) -> tuple[Cycle, EndCooldown] | None:
             control, current, cycle = self._locked(tx, asset)
             if current is None or cycle is None or current.asset_symbol != quote.symbol:
                 return None
-            action = strategy.decide(current, cycle, quote, rules, self._clock.now(), control.mode)
+            action = self._decide(current, cycle, quote, rules, self._clock.now(), control.mode)
             if not isinstance(action, EndCooldown):
                 return None
             tx.update_cycle(lifecycle.cooldown_over(cycle, tx.counting_orders(cycle.id)))
@@ -233,7 +228,7 @@ class Trader:
         now = self._clock.now()
         if current is None or cycle is None or not self._may_decide(tx, current, cycle, quote, now):
             return None
-        action = strategy.decide(current, cycle, quote, rules, now, control.mode)
+        action = self._decide(current, cycle, quote, rules, now, control.mode)
         if not isinstance(action, Place):
             return None
         orders = tx.counting_orders(cycle.id)

@@ -14,6 +14,7 @@ from itertools import count
 from dca.core import ledger, lifecycle, quote_filter, strategy
 from dca.core.model import Asset, Cycle, Execution, Mode, Order, TradingRules
 from dca.core.quote_filter import Tripwire
+from dca.core.selling import AT_MARKET
 from dca.core.strategy import NOTHING, Levels
 from dca.exchange.clock_offset import ClockReading
 
@@ -37,6 +38,8 @@ class Desk:
         self.install_id = install_id
         self.epoch = epoch
         self.mode = Mode.RUN
+        self.selling = AT_MARKET
+        """How take-profits are decided and ordered, by .env."""
         self.settled = False
         """Whether every order in flight was asked for since the start or the last reconnect. No order is
         placed before (I16)."""
@@ -104,7 +107,7 @@ class Desk:
         if cycle is not None and unknown is None and rules is not None and strategy.is_dollar_pair(asset):
             # An amount that makes no sense stops the buys; what is held can still be sold.
             traded = asset if not problems else _without_buys(asset)
-            levels = strategy.levels(traded, cycle, rules, now, self.mode)
+            levels = strategy.levels(traded, cycle, rules, now, self.mode, self.selling)
         watch = Watch(
             asset=asset,
             cycle=cycle,

@@ -8,6 +8,7 @@ from proof.bite import (
     faults_care,
     faults_database,
     faults_exchange,
+    faults_execution,
     faults_ledger,
     faults_limits,
     faults_operation,
@@ -30,6 +31,7 @@ FAULTS: tuple[Fault, ...] = (
     *faults_care.FAULTS,
     *faults_operation.FAULTS,
     *faults_starting.FAULTS,
+    *faults_execution.FAULTS,
     *faults_survivors.FAULTS,
 )
 

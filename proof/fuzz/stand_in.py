@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from dca.core.book import Book
 from dca.core.charges import Charge
 from dca.core.model import (
     Accepted,
@@ -161,6 +162,10 @@ class Exchange:
             symbol: Quote(symbol=symbol, bid=price, ask=price, at=at, received_at=received_at)
             for symbol in symbols
         }
+
+    def latest_books(self, symbols: list[str]) -> dict[str, Book]:
+        """Empty ones."""
+        return {symbol: Book(symbol) for symbol in symbols}
 
     def latest_quote_times(self, symbols: Iterable[str]) -> dict[str, datetime]:
         return dict.fromkeys(symbols, self.clock_.now())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from dca.core.book import Book
 from dca.core.charges import Charge
 from dca.core.errors import ExchangeUnavailable, RequestRefused
 from dca.core.model import (
@@ -337,6 +338,17 @@ class SimBroker:
     def _quote(self, symbol: str, received_at: datetime) -> Quote:
         quote = self._engine.quotes[symbol]
         return Quote(symbol=symbol, bid=quote.bid, ask=quote.ask, at=quote.at, received_at=received_at)
+
+    def latest_books(self, symbols: list[str]) -> dict[str, Book]:
+        def read(_: str | None) -> dict[str, Book]:
+            return {symbol: parsing.rest_book(symbol, self._book(symbol)) for symbol in symbols}
+
+        return self._read("latest_books", read)
+
+    def _book(self, symbol: str) -> parsing.Json:
+        sides = zip(("b", "a"), self._engine.book(symbol), strict=True)
+        levels = {name: [{"p": float(p), "s": float(s)} for p, s in side] for name, side in sides}
+        return {"t": self._engine.quotes[symbol].at.isoformat(), **levels}
 
     def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
         return self._read("latest_quotes", lambda _: {each: self._engine.quotes[each].at for each in symbols})

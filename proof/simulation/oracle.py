@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from dca.core.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Side
+from dca.core.model import GIVEN_UP_STATES, Cycle, CycleStatus, Mode, Order, OrderState, Purpose, Side
 from paper_exchange.engine import Engine
 from paper_exchange.values import Order as EngineOrder
 from proof.simulation.hub import Hub, Process
@@ -18,6 +18,8 @@ PREFIX = f"dca-{INSTALL_ID}-"
 ZERO = Decimal(0)
 STEP = Decimal("1e-9")
 NEAR = Decimal("1e-9")
+CENT = Decimal("0.01")
+HIGHEST_FEE = Decimal("0.0025")
 OLDEST_QUOTE_MS = 15_000
 LEAST_BASE = Decimal(12)
 """A base order of which too little was filled is topped up by the smallest buy there is, up to this."""
@@ -162,6 +164,7 @@ class Oracle:
         if order.side == "sell":
             self._check_sell(order)
             self._check_price(order)
+            self._check_limit(order)
 
     def _check_sell(self, order: EngineOrder) -> None:
         """A cycle never offers more than it bought net of the true fees, less what it sold."""
@@ -171,6 +174,24 @@ class Oracle:
         held = sum((e.qty - e.fee_qty if e.side == "buy" else -e.qty for e in fills), ZERO)
         if order.remaining > held + STEP * (len(fills) + 1):
             self.broken("I08", f"{order.client_order_id} offers {order.remaining}, its cycle holds {held}")
+
+    def _check_limit(self, order: EngineOrder) -> None:
+        """A take-profit with a limit loses nothing, even if all of it is sold there: fees and all, to a cent
+        for each fill. What a person bought or sold of the cycle is not judged."""
+        row = self.tables.orders.get(self.tables.by_client_id.get(order.client_order_id, 0))
+        if row is None or row.limit_price is None:
+            return
+        rows = [self.tables.orders[each] for each in self.tables.of_cycle.get(row.cycle_id, ())]
+        if any(each.purpose in {Purpose.ADOPTED, Purpose.OUTSIDE} for each in rows):
+            return
+        prefix = f"{PREFIX}{row.cycle_id}-"
+        fills = [each for each in self._engine.executions if each.client_order_id.startswith(prefix)]
+        money = sum((e.qty * e.price * (-1 if e.side == "buy" else 1) - e.fee_usd for e in fills), ZERO)
+        held = sum((e.qty - e.fee_qty if e.side == "buy" else -e.qty for e in fills), ZERO)
+        result = money + held * row.limit_price * (1 - HIGHEST_FEE)
+        if result < -CENT * (len(fills) + 1):
+            text = f"{order.client_order_id} may sell at {row.limit_price}: {-result} dollars are lost"
+            self.broken("I33", text)
 
     def _check_price(self, order: EngineOrder) -> None:
         """A take-profit is sent at a bid that was there, at the exchange, a moment ago."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from dca.core.model import CycleStatus
+from dca.core.selling import AT_MARKET, OnMissingBook, Selling, TakeProfitBy, TakeProfitOrder
+from paper_exchange.depth import Depth, SeededShape
 from proof.simulation.acts import Acts
 from proof.simulation.market import Mood
 from proof.simulation.oracle import Violation
@@ -15,6 +17,7 @@ from proof.simulation.stores import MemoryDatabase
 from proof.simulation.world import AssetRow, DatabaseMaker, World
 
 PRICES = {"BTC/USD": Decimal(100), "ETH/USD": Decimal("3.7"), "DOGE/USD": Decimal("0.02")}
+THIN_SHARE = 0.33
 LARGE = 150_000
 """Dollars: two buys of it are more than the exchange takes in one order."""
 SETTLE_SECONDS = 240.0
@@ -60,7 +63,28 @@ def world_of(seed: int, database: DatabaseMaker = MemoryDatabase) -> World:
     rng = random.Random(f"assets {seed}")  # noqa: S311 - reproducible, not secret
     assets = assets_of(rng)
     prices = {row["asset_symbol"]: PRICES[row["asset_symbol"]] for row in assets}
-    return World(seed, assets, prices, database, partial_percent=rng.choice((0, 10, 40)))
+    selling, depth = execution_of(seed, assets)
+    partial_percent = rng.choice((0, 10, 40))
+    return World(
+        seed, assets, prices, database, partial_percent=partial_percent, selling=selling, depth=depth
+    )
+
+
+def execution_of(seed: int, assets: list[AssetRow]) -> tuple[Selling, Depth | None]:
+    """In a third of the seeds an order book with depth, often a thin one, and any way to take profits."""
+    worst = max(
+        row["base_order_amount"] + row["max_safety_orders"] * row["safety_order_amount"] for row in assets
+    )
+    rng = random.Random(f"execution {seed}")  # noqa: S311 - reproducible, not secret
+    if rng.random() > THIN_SHARE:
+        return AT_MARKET, None
+    selling = Selling(
+        by=rng.choice(list(TakeProfitBy)),
+        order=rng.choice(list(TakeProfitOrder)),
+        max_slippage_bps=Decimal(rng.choice((0, 0, 10, 100))),
+        on_missing_book=rng.choice(list(OnMissingBook)),
+    )
+    return selling, Depth(SeededShape(seed, level_dollars=float(worst) * rng.choice((0.5, 1.0, 4.0))))
 
 
 def run_seed(seed: int, steps: list[Step] | None = None, database: DatabaseMaker = MemoryDatabase) -> Outcome:

@@ -84,7 +84,7 @@ class MainApp:
             process.check_alive()
             raise
         desk = Desk(control.install_id, control.epoch)
-        desk.mode = control.mode
+        desk.mode, desk.selling = control.mode, settings.selling
         desk.rules = self._until_it_answers(broker.trading_rules)
         inbox, rests = WakingInbox(), Rests(clock)
         feed = SimFeed(process, self._exchange, inbox, desk.tripwires, self._ask_to_settle)

@@ -4,14 +4,17 @@ import logging
 import random
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from dca.core.model import LIVE_STATES, FeeSource
+from dca.core.selling import AT_MARKET, Selling
 from dca.runtime import settings as settings_module
 from dca.runtime.settings import Settings
+from paper_exchange.depth import Depth
 from paper_exchange.engine import Engine
 from proof.simulation.exchange import Exchange
 from proof.simulation.hub import BEGIN, Hub, Process
@@ -70,13 +73,15 @@ class World:
         database: DatabaseMaker = MemoryDatabase,
         *,
         partial_percent: int = 10,
+        selling: Selling = AT_MARKET,
+        depth: Depth | None = None,
     ) -> None:
         self.seed = seed
-        self.settings = short_settings()
+        self.settings = replace(short_settings(), selling=selling)
         self.hub = Hub()
         self.weather = Weather()
         self.rng = random.Random(f"world {seed}")  # noqa: S311 - reproducible, not secret
-        self.engine = Engine(seed=seed, now=BEGIN, cash=CASH, partial_percent=partial_percent)
+        self.engine = Engine(seed=seed, now=BEGIN, cash=CASH, partial_percent=partial_percent, depth=depth)
         self.market = Market(self.engine, prices, random.Random(f"market {seed}"))  # noqa: S311
         self.oracle = Oracle(self.hub, self.engine)
         self.exchange = Exchange(self.hub, self.engine, self.weather, self.rng, self.oracle)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "faults.md").read_text().replace("\n  ", " ")
 """With the wrapped lines of each item joined."""
 FAULTS = [f"F{number:02}" for number in range(1, 96)]
-INVARIANTS = [f"I{number:02}" for number in range(1, 33)]
+INVARIANTS = [f"I{number:02}" for number in range(1, 34)]
 NAMED = re.compile(r"`([\w/]+\.(?:py|sql))(?:::([\w.]+))?`(?:: (\w+)| \((\w+)\))?")
 """A file, perhaps with a name in it; of SQL, a word of it."""
 

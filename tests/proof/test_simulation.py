@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dca.core.model import CycleStatus, Mode, Order, OrderState
+from dca.core.selling import TakeProfitOrder
 from proof.simulation import enumeration, reach
 from proof.simulation.acts import Acts
 from proof.simulation.enumeration import Case
@@ -326,3 +327,20 @@ def test_F77_a_pair_that_was_halted_at_the_start_is_bought_soon_after() -> None:
         assert bought == set(world.market.prices) and world.violations == []
     finally:
         world.close()
+
+
+def test_I33_no_limit_sells_at_a_loss() -> None:
+    """Thin books, partial fills and fees: what is left of a cycle is never offered below what it cost."""
+    sales = 0
+    for seed in range(1, 400):
+        world = world_of(seed)
+        selling = world.settings.selling
+        world.close()
+        if selling.order is not TakeProfitOrder.LIMIT_IOC:
+            continue
+        outcome = run_seed(seed, [])
+        assert outcome.violations == []
+        sales += outcome.cycles
+        if sales > 25:
+            break
+    assert sales > 25
