@@ -300,7 +300,7 @@ FAULTS = (
     Fault(
         name="keys-without-encryption",
         number="F88",
-        file=SETTINGS,
+        file="dca/runtime/env_reader.py",
         old="        elif parts.scheme == schemes[1] and not is_loopback(parts.hostname):\n",
         new="        elif False:\n",
         costs="the keys go over the wire as they are",

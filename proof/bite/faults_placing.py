@@ -244,7 +244,7 @@ FAULTS = (
     Fault(
         name="price-of-a-sale-not-confirmed",
         number="F44",
-        file=TRADER,
+        file="dca/trading/quote_confirmation.py",
         old="                return self.confirms_bid(symbol, price)\n",
         new="                return bool(price)\n",
         costs="one wrong price of the stream sells at market below cost",
@@ -275,7 +275,7 @@ FAULTS = (
     Fault(
         name="price-of-a-restart-not-confirmed",
         number="F26",
-        file=TRADER,
+        file="dca/trading/quote_confirmation.py",
         old="                return self.confirms_ask(symbol, price)\n",
         new="                return bool(price)\n",
         costs="one wrong price of the stream buys during the cooldown",
