@@ -15,7 +15,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bot prove", description=__doc__)
     what = parser.add_argument_group("what is proved (default: fresh seeds of the simulation)")
     what.add_argument(
-        "--crash-points", action="store_true", help="a crash at every boundary of six lifecycles"
+        "--crash-points", action="store_true", help="a crash at every boundary of seven lifecycles"
     )
     what.add_argument(
         "--pairs", action="store_true", help="and a second one at every boundary of the recovery"

@@ -1,4 +1,4 @@
-"""Every place of the six lifecycles, one at a time: a crash there, a crash and another one during the
+"""Every place of the seven lifecycles, one at a time: a crash there, a crash and another one during the
 recovery, or one fault of every kind that the place knows."""
 
 from collections.abc import Callable, Iterable, Iterator

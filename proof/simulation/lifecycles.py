@@ -1,4 +1,4 @@
-"""Six lives of a cycle, each the same every time: crashes and single faults are tried on them, place by
+"""Seven lives of a cycle, each the same every time: crashes and single faults are tried on them, place by
 place."""
 
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
+from dca.core.selling import AT_MARKET, Selling, TakeProfitOrder
+from paper_exchange.depth import Depth, SeededShape
 from proof.simulation.acts import Acts
 from proof.simulation.market import Mood
 from proof.simulation.oracle import Violation
@@ -28,6 +30,9 @@ class Lifecycle:
     steps: tuple[Step, ...] = ()
     seconds: float
     safety_orders: int = 2
+    selling: Selling = AT_MARKET
+    level_dollars: float | None = None
+    """Of an order book with depth; None: any size is filled at the best price."""
 
 
 def _fault(at: float, kind: str, **args: object) -> Step:
@@ -66,6 +71,14 @@ LIFECYCLES: tuple[Lifecycle, ...] = (
         seconds=36,
         safety_orders=3,
     ),
+    Lifecycle(
+        name="sold in parts on a thin book",
+        prices=((0, "100"), (9, "101.045"), (22, "102")),
+        seconds=40,
+        safety_orders=0,
+        selling=Selling(order=TakeProfitOrder.LIMIT_IOC),
+        level_dollars=8.0,
+    ),
 )
 BY_NAME = {each.name: each for each in LIFECYCLES}
 
@@ -96,7 +109,16 @@ def live(
     and_heal: bool = True,
 ) -> Passed:
     """Live it, with what `prepare` arms at numbered places; then heal and count the money."""
-    world = World(1, [_asset(life)], {SYMBOL: Decimal(100)}, database, partial_percent=0)
+    depth = None if life.level_dollars is None else Depth(SeededShape(1, life.level_dollars))
+    world = World(
+        1,
+        [_asset(life)],
+        {SYMBOL: Decimal(100)},
+        database,
+        partial_percent=0,
+        selling=life.selling,
+        depth=depth,
+    )
     world.settings = replace(world.settings, stale_order_limit=timedelta(seconds=12))
     world.market.mood = Mood.STILL
     world.restart_after = lambda: 2.0

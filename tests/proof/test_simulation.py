@@ -65,6 +65,7 @@ def test_the_special_things_of_the_lifecycles_happen() -> None:
     rival = told["take-profit while a safety buy is live"]
     assert rival.index("canceling dca-") < rival.index("-tp side=sell")
     assert "safety_order=1" in told["gap through levels"]
+    assert told["sold in parts on a thin book"].count("-tp side=sell") >= 3
 
 
 def prices_jump(world: World, while_it_is: str) -> str:
