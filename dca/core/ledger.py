@@ -100,12 +100,22 @@ def break_even_price(cost: Decimal, qty: Decimal) -> Decimal:
 
 
 def unknown_word(row: Cycle | Order) -> str | None:
-    """Say which column of a row holds a word that this program does not know; None for a row like others."""
+    """Say which column of a row holds a word that this program does not know, or what nothing can be computed
+    with; None for a row like others."""
     for name in _WORDS[type(row)]:
         word: Word = getattr(row, name)
         if not word.is_known:
             whose = f"order {row.client_order_id}" if isinstance(row, Order) else f"cycle {row.id}"
             return f"{name} of {whose} is {word.value!r}, which is none of {', '.join(type(word))}"
+    return _nonsense(row) if isinstance(row, Order) else None
+
+
+def _nonsense(order: Order) -> str | None:
+    if order.side is not order.purpose.side:
+        side, purpose = order.side.value, order.purpose.value
+        return f"side of order {order.client_order_id} is {side!r}, and its purpose {purpose!r}"
+    if order.qty_increment <= 0:
+        return f"qty_increment of order {order.client_order_id} is {plain(order.qty_increment)!r}, no step"
     return None
 
 

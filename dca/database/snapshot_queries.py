@@ -30,7 +30,7 @@ class Looks(Statements):
             "SELECT COUNT(*) AS in_an_hour, COALESCE(SUM(created_at > %s), 0) AS in_a_minute"
             " FROM dca_orders WHERE created_at > %s AND created_at <= %s AND asset_id = %s"
             " AND created_at >"
-            " COALESCE((SELECT mode_set_at FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
+            " COALESCE((SELECT MAX(mode_set_at) FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
             f" AND purpose NOT IN ('adopted', 'outside'){condition}",
             now - timedelta(minutes=1),
             now - timedelta(hours=1),

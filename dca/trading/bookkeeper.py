@@ -114,10 +114,14 @@ class Bookkeeper:
         before = next(order for order in orders if order.client_order_id == snapshot.client_order_id)
         if attempt is not None:
             tx.answer_attempt(before.id, attempt, "accepted")
+        unknown = ledger.unknown_word(before)
+        if unknown is not None:
+            self._lock(tx, before, unknown)
+            return before, before, Booking(cycle=cycle)
         stranger = ledger.stranger(before, snapshot)
         if stranger is not None and ledger.is_taken(before, snapshot):
-            unknown = None if ledger.is_older(before, snapshot) else stranger
-            return before, *self._id_was_taken(tx, cycle, orders, before, unknown)
+            difference = None if ledger.is_older(before, snapshot) else stranger
+            return before, *self._id_was_taken(tx, cycle, orders, before, difference)
         if stranger is not None:
             self._lock(tx, before, f"the exchange's order {before.client_order_id}: {stranger}")
             return before, before, Booking(cycle=cycle)

@@ -121,4 +121,22 @@ FAULTS = (
         costs="a backup that is restored under the running bot ends it, and counts as a crash",
         tests=("tests/trading/test_rows_gone.py::test_an_order_that_only_memory_knows_ends_no_process",),
     ),
+    Fault(
+        name="a-buy-whose-row-says-sell",
+        number="F55",
+        file="dca/core/ledger.py",
+        old="    return _nonsense(row) if isinstance(row, Order) else None\n",
+        new="    return None\n",
+        costs="one edited word of an order's row ends main_app at every start",
+        tests=("tests/database/test_unknown_words.py::test_an_unknown_word_of_an_order_locks_its_asset",),
+    ),
+    Fault(
+        name="of-a-position-listed-twice-the-last-counts",
+        number="F57",
+        file="dca/exchange/parsing.py",
+        old="    if len({*symbols}) != len(symbols):\n",
+        new="    if not isinstance(symbols, list):\n",
+        costs="coins that are there count as gone, and their cycle ends as error",
+        tests=("tests/trading/test_odd_answers.py::test_a_position_that_is_listed_twice_is_no_list",),
+    ),
 )

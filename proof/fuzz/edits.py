@@ -124,6 +124,7 @@ class Edits:
             with closing(self._person.cursor()) as cursor:
                 cursor.execute("SET SESSION sql_mode = %s", [mode])
                 cursor.execute("SET SESSION check_constraint_checks = %s", [not past_the_rules])
+                cursor.execute("SET SESSION foreign_key_checks = %s", [not past_the_rules])
                 cursor.execute(statement, values)
         except (mysql.connector.Error, UnicodeEncodeError, OverflowError) as error:
             promise(bool(str(error)), "refused without a word")
@@ -171,6 +172,7 @@ class Edits:
             cursor.execute("SET SESSION sql_mode = 'STRICT_TRANS_TABLES'")
             cursor.execute("START TRANSACTION")
             cursor.execute("SET SESSION check_constraint_checks = 1")
+            cursor.execute("SET SESSION foreign_key_checks = 1")
             for table in _TABLES:
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
             cursor.execute(

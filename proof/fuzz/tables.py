@@ -40,7 +40,17 @@ _COLUMNS: dict[str, dict[str, tuple[Any, ...]]] = {
         "fee_qty": ("0", "0.0001", "-1", "1000000"),
         "fee_usd": ("0", "-1", "1000000"),
         "version": (-1, 0, 7, 2_000_000_000),
+        "client_order_id": ("", "dca-abcd1234-9-9-b", "DCA-ABCD1234-1-1-B", "mine", "x" * 64),
+        "exchange_order_id": ("", None, "x-999"),
+        "symbol": ("", "ADA/USD", "btc/usd", "BTCUSD"),
+        "seq": (-1, 0, 99),
+        "limit_price": ("0", "-1", "1000000", None),
+        "fee_rate": ("-0.1", "0", "0.01", "1"),
+        **dict.fromkeys(("min_order_size", "qty_increment"), ("0", "-1", "1000000")),
+        **dict.fromkeys(("trigger_price", "quote_price"), ("0", "-1", None)),
+        "difference": ("", "it is another", None),
         **dict.fromkeys(("created_at", "last_sent_at", "cancel_requested_at", "not_found_at"), _TIMES),
+        "decided_at": _TIMES,
     },
     "dca_order_attempts": {"attempt": (-1, 0, 1, 2), "sent_at": _TIMES},
     "dca_control": {
@@ -48,7 +58,9 @@ _COLUMNS: dict[str, dict[str, tuple[Any, ...]]] = {
         "account_id": ("account", "another", "", None),
         "epoch": (-1, 0, 1, 2**31 - 1),
         "mode_reason": ("", "x" * 300, None),
-        "mode_set_at": _TIMES,
+        "owner": ("", None, "pi:/dca#1@2", "#", "x" * 300),
+        "fee_rate": ("-0.1", "0", "0.01", "1", None),
+        **dict.fromkeys(("mode_set_at", "owner_seen_at", "account_made_at"), _TIMES),
     },
     "job_runs": {
         "job": ("watchdog", "", "x" * 40),
@@ -83,6 +95,23 @@ _COLUMNS: dict[str, dict[str, tuple[Any, ...]]] = {
 program can tell a ledger that lies from one that does not."""
 
 
+_INSERTED = (
+    "INSERT INTO dca_control (id, install_id) VALUES (2, 'zzzzzzzz')",
+    "INSERT INTO dca_cycles (asset_id, status) VALUES ({number}, 'watching')",
+    "INSERT INTO dca_cycles (asset_id, status) VALUES ({number}, 'complete')",
+    "INSERT INTO dca_cycles (asset_id, status, quantity) VALUES ({number}, 'error', 1)",
+    "INSERT INTO dca_cycles (asset_id, status) VALUES (999, 'watching')",
+    "INSERT INTO dca_order_attempts (order_id, attempt, sent_at) VALUES (999, 1, UTC_TIMESTAMP(6))",
+    "UPDATE dca_orders SET id = id + 1000 WHERE asset_id = {number}",
+    "UPDATE dca_cycles SET id = id + 1000 WHERE asset_id = {number}",
+    "UPDATE dca_assets SET id = id + 1000 WHERE id = {number}",
+    "UPDATE dca_control SET id = 2",
+)
+"""Rows that appear, and rows that are another number all at once."""
+_TAKES_ANOTHERS = {"cycle_id": (0, 1, 2, 999), "asset_id": (0, 1, 2, 999)}
+"""An order that is moved to somebody else's cycle."""
+
+
 def misspelled(word: str, dice: random.Random) -> str:
     """What the server may take for the same word, or anything else."""
     forms = (word.upper(), word.capitalize(), f"{word} ", f" {word}", word[:-1], "", "nonsense", "💥", "NULL")
@@ -98,7 +127,13 @@ def statement(number: int, dice: random.Random) -> tuple[bool, str, list[Any]]:
         return dice.random() < 0.7, _update(table, column, number), [word]
     table = dice.choice(sorted(_COLUMNS))
     if dice.random() < 0.15:
-        return False, f"DELETE FROM {table}{_whose(table, number)}", []  # noqa: S608 - names of our own
+        whose = _whose(table, number)
+        return dice.random() < 0.5, f"DELETE FROM {table}{whose}", []  # noqa: S608 - names of our own
+    if dice.random() < 0.1:
+        return dice.random() < 0.5, dice.choice(_INSERTED).format(number=number), []
+    if dice.random() < 0.1:
+        column = dice.choice(sorted(_TAKES_ANOTHERS))
+        return False, _update("dca_orders", column, number), [dice.choice(_TAKES_ANOTHERS[column])]
     column = dice.choice(sorted(_COLUMNS[table]))
     found = dice.choice(_COLUMNS[table][column])
     if dice.random() < 0.1:

@@ -149,8 +149,11 @@ def test_an_end_in_capitals_locks_too(rig: Rig) -> None:
         ("state", "Acked"),
         ("state", "lost"),
         ("side", "BUY"),
+        ("side", "sell"),  # of a base order
         ("purpose", "Base"),
+        ("purpose", "take_profit"),  # that buys
         ("order_type", "LIMIT"),
+        ("qty_increment", "0"),
     ],
 )
 @pytest.mark.parametrize("is_filled", [True, False])
