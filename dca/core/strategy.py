@@ -180,15 +180,13 @@ def top_up_amount(asset: Asset, cycle: Cycle) -> Decimal | None:
 
 def wants_base_order(asset: Asset, cycle: Cycle, rules: TradingRules) -> bool:
     """Whether the next buy is a base order, and no step of the ladder."""
-    if cycle.quantity == 0:
-        return True
     return not can_be_sold(cycle, rules) and top_up_amount(asset, cycle) is not None
 
 
 def still_to_come(asset: Asset, cycle: Cycle | None) -> Decimal:
     """Dollars that buys of a cycle may still cost at the most; of the next one, if none holds anything."""
     budget = max(asset.base_order_amount, LEAST_BASE_BUDGET)
-    if cycle is None or cycle.bought_cost == 0:
+    if cycle is None:
         return budget + asset.max_safety_orders * asset.safety_order_amount
     base = ZERO if top_up_amount(asset, cycle) is None else budget - cycle.bought_cost
     return base + max(asset.max_safety_orders - cycle.safety_orders, 0) * asset.safety_order_amount
@@ -315,7 +313,7 @@ def _sell(
         level=0,
         order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
         time_in_force=GTC if limit_price is None else IOC,
-        qty=held if parts == 1 else round_down(held / parts, rules.qty_increment),
+        qty=round_down(held / parts, rules.qty_increment),
         limit_price=limit_price,
         trigger_price=None if wished else price,
         quote_price=quote.bid,
@@ -337,9 +335,8 @@ def _safety_order(
 
 def _base_order(asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules) -> Place | None:
     """Open a cycle; or top up a base order of which too little was filled to be sold again."""
-    amount = asset.base_order_amount if cycle.quantity == 0 else top_up_amount(asset, cycle)
-    if amount is None:
-        return None
+    amount = top_up_amount(asset, cycle)
+    assert amount is not None, "wants_base_order has asked"
     reason = f"nothing is held, ask {plain(quote.ask)}"
     if cycle.quantity > 0:
         reason = f"the {plain(cycle.quantity)} held are too few to be sold"
