@@ -172,8 +172,9 @@ def _watching_on(cycle: Cycle, orders: Sequence[Order], now: datetime) -> Bookin
     as after any sale."""
     filled = [order for order in orders if order.filled_qty > 0]
     last = max(filled, key=lambda order: order.seq, default=None)
-    is_sale = last is not None and last.side is Side.SELL and last.state is OrderState.GHOST
-    if last is None or not is_sale or cycle.status is not CycleStatus.WATCHING or _is_sellable(cycle, last):
+    if last is None or (last.side, last.state) != (Side.SELL, OrderState.GHOST):
+        return Booking(cycle=checked(cycle))
+    if cycle.status is not CycleStatus.WATCHING or _is_sellable(cycle, last):
         return Booking(cycle=checked(cycle))
     return _sold_out(cycle, Event.SOLD_OUTSIDE, now)
 

@@ -68,5 +68,19 @@ ACCEPTED: tuple[Accepted, ...] = (
         new="PAUSE_SECONDS = 3.0",
         why="a pause between two questions, of which nothing is promised",
     ),
+    Accepted(
+        module="core/lifecycle",
+        function="<module>",
+        old="_MANY_REFUSALS = 1000",
+        new="_MANY_REFUSALS = 10000",
+        why="a number that keeps a column from overflowing; pauses are the longest from the sixth refusal on",
+    ),
+    Accepted(
+        module="core/lifecycle",
+        function="back_off",
+        old="doublings = min(max(refusals - 1, 0), 10)",
+        new="doublings = min(max(refusals - 1, 0), 100)",
+        why="the pause is cut to the longest all the same",
+    ),
 )
 KEYS = frozenset(each.key for each in ACCEPTED)

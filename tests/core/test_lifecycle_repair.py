@@ -139,9 +139,10 @@ def test_a_sale_that_turned_up_ends_a_cycle_that_watches() -> None:
         ),
         (holding(), [replace(BASE, state=OrderState.GHOST)]),
         (cycle(), [replace(done(filled="0.002"), state=OrderState.GHOST)]),
+        (cycle(CycleStatus.COOLDOWN), [BASE, GHOST]),
         (cycle(), []),
     ],
-    ids=["some is left", "cooling down", "a buy", "a buy of too little", "no order"],
+    ids=["some is left", "a buy, cooling down", "a buy", "a buy of too little", "cooling down", "no order"],
 )
 def test_anything_else_that_turned_up_ends_none(start: Any, orders: list[Order]) -> None:
     result = book(start, orders, LATER)

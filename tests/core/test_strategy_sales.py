@@ -1,11 +1,14 @@
 """Sales that are more than one order, and what an operator's wish does while a buy is open."""
 
+from datetime import timedelta
+
 import pytest
 
-from dca.core import strategy
-from dca.core.model import CycleStatus, Mode, round_down
+from dca.core import lifecycle, strategy
+from dca.core.model import CycleStatus, Mode, OrderType, Purpose, round_down
+from dca.core.selling import Selling, TakeProfitOrder
 from dca.core.strategy import CancelBuy, Place, decide, levels
-from tests.builders import NOW, D, asset, cycle, holding, quote, rules
+from tests.builders import NOW, D, asset, cycle, done, holding, quote, rules
 
 
 def sale_of(quantity: str, bid: str, ask: str) -> Place:
@@ -51,3 +54,31 @@ def test_what_is_still_to_come_of_a_cycle() -> None:
     assert strategy.still_to_come(asset(), cycle()) == 110
     assert strategy.still_to_come(asset(), holding()) == 90
     assert strategy.still_to_come(asset(), holding(bought="0.01", fee="0")) == 109
+
+
+# ---- take-profits by limit orders (docs/execution.md) -----------------------------------------------------
+
+IOC_SALES = Selling(order=TakeProfitOrder.LIMIT_IOC)
+
+
+def test_only_a_take_profit_has_a_limit() -> None:
+    taken = decide(asset(), holding(), quote("101.5"), rules(), NOW, Mode.RUN, IOC_SALES)
+    assert isinstance(taken, Place)
+    assert (taken.order_type, taken.time_in_force, taken.limit_price) == (OrderType.LIMIT, "ioc", D(101))
+    wanted = holding(exit_requested_at=NOW)
+    exits = decide(asset(), wanted, quote("50"), rules(), NOW, Mode.RUN, IOC_SALES)
+    assert isinstance(exits, Place)
+    assert (exits.order_type, exits.time_in_force, exits.limit_price) == (OrderType.MARKET, "gtc", None)
+
+
+@pytest.mark.parametrize(
+    ("filled", "time_in_force", "seconds"),
+    [("0.1", "ioc", 2), ("0.1895", "ioc", 2), ("0.1896", "ioc", None), ("0.1", "gtc", None)],
+)
+def test_the_rest_of_a_limit_sale_waits_two_seconds_if_it_can_be_sold(
+    filled: str, time_in_force: str, seconds: int | None
+) -> None:
+    orders = [done(filled="0.2"), done(Purpose.TAKE_PROFIT, 2, filled=filled, time_in_force=time_in_force)]
+    after = lifecycle.book(holding(CycleStatus.SELLING), orders, NOW).cycle
+    assert after.next_sell_at == (None if seconds is None else NOW + timedelta(seconds=seconds))
+    assert (after.refusals, after.problem) == (0, None)
