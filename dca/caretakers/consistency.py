@@ -37,6 +37,7 @@ from dca.core.order_cleanup import Books
 from dca.exchange import account_checks
 from dca.runtime.log_lines import Troubles, fact, warn
 from dca.trading import fee_evidence
+from dca.trading.cycle_writes import begin_first
 from dca.trading.trader import Trader
 from dca.trading.watchlist import Desk
 from dca.trading.worker import limits_of
@@ -101,8 +102,10 @@ class Checker:
 
             def begin(asset: Asset = asset) -> bool:
                 try:
-                    job.store.transaction(lambda tx: tx.insert_cycle(asset.id, CycleStatus.WATCHING))
+                    begun = job.store.transaction(lambda tx: begin_first(tx, asset, job.clock.now()))
                 except LostRace:
+                    return False
+                if not begun:
                     return False
                 fact("cycle", "begins: there was no live one", symbol=asset.asset_symbol)
                 return True

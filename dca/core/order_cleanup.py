@@ -260,6 +260,11 @@ def surplus(books: Books) -> Decimal:
 
 
 def missing_cycles(assets: Sequence[Asset], cycles: Iterable[Cycle]) -> list[Asset]:
-    """Enabled assets that have no live cycle."""
-    alive = {cycle.asset_id for cycle in cycles}
-    return [asset for asset in assets if asset.is_enabled and asset.id not in alive]
+    """Assets whose cycle has to be begun."""
+    alive = {cycle.asset_id: cycle for cycle in cycles}
+    return [asset for asset in assets if is_missing_a_cycle(asset, alive.get(asset.id))]
+
+
+def is_missing_a_cycle(asset: Asset, live: Cycle | None) -> bool:
+    """Whether an asset's first cycle has to be begun; not while it is locked: that may be why it has none."""
+    return asset.is_enabled and live is None and asset.lock_reason is None

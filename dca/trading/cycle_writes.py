@@ -35,3 +35,24 @@ def write_booking(tx: Transaction, before: Cycle, booking: Booking, now: datetim
     if booking.sold_at_price is not None:
         tx.set_last_sell_price(before.asset_id, booking.sold_at_price)
         tx.insert_cycle(before.asset_id, CycleStatus.COOLDOWN, now)
+
+
+def begin_first(tx: Transaction, asset: Asset, now: datetime) -> bool:
+    """Begin the first cycle of a row of dca_assets; False if the row has to wait for a person instead.
+
+    A live cycle of the pair whose row is gone was this row's under another number (a table that was loaded
+    again, without its keys): beside a new one its coins would be forgotten, and its orders come twice.
+    """
+    rows = {each.id for each in tx.assets()}
+    for cycle in tx.live_cycles():
+        orders = () if cycle.asset_id in rows else tx.orders(cycle.id)
+        if any(order.symbol == asset.asset_symbol for order in orders):
+            reason = (
+                f"cycle {cycle.id} of this pair is of row {cycle.asset_id} of dca_assets, which is gone: "
+                f"give this row its number back, id = {cycle.asset_id} where id = {asset.id}"
+            )
+            if tx.lock_asset(asset.id, reason, now):
+                warn("asset", "locked", symbol=asset.asset_symbol, cycle=cycle.id, why=reason)
+            return False
+    tx.insert_cycle(asset.id, CycleStatus.WATCHING)
+    return True

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from dca.core import ledger
+from dca.core import ledger, order_cleanup
 from dca.core.charges import of_orders
 from dca.core.errors import LostRace, Unavailable
 from dca.core.interfaces import Clock, Feed, MainBroker, Store, Transaction
-from dca.core.model import Asset, Control, CycleStatus, FeeSource, Order, OrderState, Side, Snapshot
+from dca.core.model import Asset, Control, FeeSource, Order, OrderState, Side, Snapshot
 from dca.exchange import account_checks
 from dca.runtime.log_lines import Troubles, fact, warn
+from dca.trading.cycle_writes import begin_first
 from dca.trading.delays import Delays
 from dca.trading.inbox import ConfirmFee, Inbox, Settle
 from dca.trading.stream_health import SILENT_SECONDS, Hearing
@@ -147,7 +148,7 @@ class MainLoop:
             fact("mode", control.mode.value, level=logging.WARNING, was=self._desk.mode.value)
             self._desk.mode = control.mode
         for asset in assets:
-            if asset.is_enabled and watches[asset.id].cycle is None:
+            if order_cleanup.is_missing_a_cycle(asset, watches[asset.id].cycle):
                 self._begin_first_cycle(asset)
                 self._due.pop("refresh", None)
             self._put(asset, watches[asset.id])
@@ -158,10 +159,11 @@ class MainLoop:
 
     def _begin_first_cycle(self, asset: Asset) -> None:
         try:
-            self._store.transaction(lambda tx: tx.insert_cycle(asset.id, CycleStatus.WATCHING))
+            begun = self._store.transaction(lambda tx: begin_first(tx, asset, self._clock.now()))
         except LostRace:
             return
-        fact("cycle", "begins", symbol=asset.asset_symbol)
+        if begun:
+            fact("cycle", "begins", symbol=asset.asset_symbol)
 
     def _put(self, asset: Asset, read: Watch) -> None:
         """Hand an asset to the desk, and tell what is new about it. A worker may have read it anew before."""

@@ -123,7 +123,7 @@ FAULTS = (
     ),
     Fault(
         name="a-buy-whose-row-says-sell",
-        number="F55",
+        number="F84",
         file="dca/core/ledger.py",
         old="    return _nonsense(row) if isinstance(row, Order) else None\n",
         new="    return None\n",
@@ -138,5 +138,14 @@ FAULTS = (
         new="    if not isinstance(symbols, list):\n",
         costs="coins that are there count as gone, and their cycle ends as error",
         tests=("tests/trading/test_odd_answers.py::test_a_position_that_is_listed_twice_is_no_list",),
+    ),
+    Fault(
+        name="a-row-of-another-number-begins-anew",
+        number="F84",
+        file="dca/trading/cycle_writes.py",
+        old="        orders = () if cycle.asset_id in rows else tx.orders(cycle.id)\n",
+        new="        orders = ()\n",
+        costs="what a pair holds is forgotten and bought again, when its table was loaded anew",
+        tests=("tests/trading/test_rows_gone.py::test_a_row_of_another_number_does_not_begin_anew",),
     ),
 )

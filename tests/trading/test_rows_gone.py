@@ -7,9 +7,10 @@ import pytest
 from dca.core.errors import RowGone
 from dca.core.model import CycleStatus, DefiniteReject, OrderState
 from dca.trading.inbox import ConfirmFee, Settle
-from tests.caring import edit
+from tests.caring import check, edit
 from tests.proof.test_faults_running import a_worker, quote_of
-from tests.rig import QUIET_SECONDS, SYMBOL, Rig
+from tests.rig import INSERT, QUIET_SECONDS, SYMBOL, Rig
+from tests.trading.test_fees import a_loop
 
 WITHOUT_THE_ORDER = (
     "SET FOREIGN_KEY_CHECKS = 0",
@@ -86,3 +87,33 @@ def test_a_refusal_of_an_order_that_is_gone_is_nobody_s(rig: Rig, tmp_path: Path
     while worker.work(0):
         pass
     assert rig.cycle().status in {CycleStatus.WATCHING, CycleStatus.BUYING}
+
+
+def test_a_row_of_another_number_does_not_begin_anew(rig: Rig, tmp_path: Path) -> None:
+    """A table that was loaded again without its keys: the coins are in the old row's cycle."""
+    _, inbox, _ = a_worker(rig, tmp_path)
+    rig.bought()
+    edit(rig, "SET FOREIGN_KEY_CHECKS = 0;\nUPDATE dca_assets SET id = id + 1000")
+    loop = a_loop(rig, inbox)
+    for _ in range(3):
+        loop.refresh()
+        check(rig)
+        rig.clock.pass_seconds(60)
+    assert "of row 1 of dca_assets, which is gone" in (rig.asset().lock_reason or "")
+    assert len(rig.store.transaction(lambda tx: tx.live_cycles())) == 1
+    edit(rig, "UPDATE dca_assets SET id = 1 WHERE id = 1001")
+    check(rig)
+    assert rig.asset().lock_reason is None, "the books agree again"
+    rig.look()
+    rig.quote("103")
+    assert len(rig.exchange.posts) == 2
+
+
+def test_a_cycle_of_a_pair_whose_row_is_gone_is_no_other_pair_s(rig: Rig, tmp_path: Path) -> None:
+    _, inbox, _ = a_worker(rig, tmp_path)
+    rig.bought()
+    edit(rig, "SET FOREIGN_KEY_CHECKS = 0;\nDELETE FROM dca_assets")
+    edit(rig, INSERT.strip().rstrip(";").replace("BTC/USD", "ETH/USD"))
+    a_loop(rig, inbox).refresh()
+    assert rig.asset().lock_reason is None
+    assert len(rig.store.transaction(lambda tx: tx.live_cycles())) == 2
