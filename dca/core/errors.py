@@ -10,8 +10,8 @@
     |   |   +-- RequestRefused   answered, with a definite no: bad keys, bad request
     |   |   +-- RateLimited      not asked: too many requests
     |   +-- DatabaseUnavailable
+    |   +-- RowGone              read before, and not there any more: look again
     +-- LostRace             somebody else was first: look again, do nothing
-    |   +-- RowGone
     +-- AssetProblem         stop this asset, trade the others
     +-- OurBug               crash, restart, settle: the state is not what this program can produce
         +-- IllegalTransition
@@ -69,12 +69,12 @@ class DatabaseUnavailable(Unavailable):
     """The database did not answer; a transaction's outcome may be unknown."""
 
 
+class RowGone(Unavailable):
+    """A row that was read before is not there any more: a backup was restored, or a person deleted it."""
+
+
 class LostRace(DcaError):
     """A unique row of the database was taken by somebody else."""
-
-
-class RowGone(LostRace):
-    """A row that was read before is not there any more: a backup was restored, or a person deleted it."""
 
 
 class AssetProblem(DcaError):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from dca.core import charges, invariants, ledger, lifecycle
 from dca.core.charges import Charged
+from dca.core.errors import RowGone
 from dca.core.interfaces import Broker, Clock, Store, Transaction
 from dca.core.lifecycle import Booking
 from dca.core.model import (
@@ -109,7 +110,10 @@ class Bookkeeper:
         cycle_id = tx.cycle_of_order(snapshot.client_order_id)
         if cycle_id is None:
             return None
-        cycle = tx.cycle(cycle_id)
+        try:
+            cycle = tx.cycle(cycle_id)
+        except RowGone:
+            return None
         orders = tx.counting_orders(cycle_id, snapshot.client_order_id)
         before = next(order for order in orders if order.client_order_id == snapshot.client_order_id)
         if attempt is not None:
@@ -175,8 +179,10 @@ class Bookkeeper:
             warn("asset", "locked", symbol=order.symbol, cycle=order.cycle_id, why=reason)
 
     def _unknown_to_the_ledger(self, snapshot: Snapshot) -> None:
-        """An order with our prefix that we never wrote down: never traded over (break)."""
-        reason = f"order {snapshot.client_order_id} carries our id and is not in the ledger"
+        """An order with our prefix that we never wrote down, or whose cycle is gone: never traded over."""
+        reason = (
+            f"order {snapshot.client_order_id} carries our id and is not in the ledger, or its cycle is not"
+        )
         watch = self._desk.watch(snapshot.symbol)
         if watch is None or watch.asset.lock_reason is not None:
             return

@@ -3,7 +3,7 @@
 import threading
 from contextlib import suppress
 
-from dca.core.errors import LostRace, Unavailable
+from dca.core.errors import LostRace, RowGone, Unavailable
 from dca.core.interfaces import Clock, Feed
 from dca.core.model import Order, Quote, Snapshot
 from dca.runtime.crash_counter import Failures
@@ -98,6 +98,13 @@ class Worker:
         try:
             answered = self._handle(item)
             survived = True
+        except (LostRace, RowGone) as error:
+            # The rows are others than were read: the next item finds them as they are.
+            warn("worker", "looks again", symbol=symbol_of(item), why=str(error))
+            with suppress(Unavailable):
+                self._trader.books.look(symbol_of(item))
+            survived = True
+            return
         except Unavailable as error:
             if isinstance(item, Quote):
                 self._trader.held_back(item.symbol, str(error))
@@ -105,12 +112,6 @@ class Worker:
             self._troubles.begins(
                 "worker", type(error).__name__, str(error), self._clock.now(), symbol=symbol_of(item)
             )
-            survived = True
-            return
-        except LostRace as error:  # the rows are others than were read: the next item finds them as they are
-            warn("worker", "looks again", symbol=symbol_of(item), why=str(error))
-            with suppress(Unavailable):
-                self._trader.books.look(symbol_of(item))
             survived = True
             return
         finally:

@@ -19,11 +19,13 @@ WITHOUT_THE_ORDER = (
     "UPDATE dca_cycles SET status = 'watching'",
 )
 WITHOUT_THE_CYCLE = (*WITHOUT_THE_ORDER, "DELETE FROM dca_cycles")
+ANOTHER_CYCLE = ("SET FOREIGN_KEY_CHECKS = 0", "UPDATE dca_cycles SET id = id + 100")
 ANOTHER_ID = ("UPDATE dca_orders SET client_order_id = 'dca-other-1-1-b'",)
 ANOTHER_NUMBER = ("SET FOREIGN_KEY_CHECKS = 0", "UPDATE dca_orders SET id = id + 100")
 EDITS = {
     "order": WITHOUT_THE_ORDER,
     "cycle": WITHOUT_THE_CYCLE,
+    "cycle's id": ANOTHER_CYCLE,
     "client order id": ANOTHER_ID,
     "id": ANOTHER_NUMBER,
 }
@@ -117,3 +119,11 @@ def test_a_cycle_of_a_pair_whose_row_is_gone_is_no_other_pair_s(rig: Rig, tmp_pa
     a_loop(rig, inbox).refresh()
     assert rig.asset().lock_reason is None
     assert len(rig.store.transaction(lambda tx: tx.live_cycles())) == 2
+
+
+def test_one_order_whose_cycle_is_gone_keeps_the_caretakers_from_nothing_else(rig: Rig) -> None:
+    rig.quote("100")
+    edit(rig, ";\n".join(ANOTHER_CYCLE))
+    rig.exchange.fill(rig.exchange.posts[-1])
+    job = check(rig)
+    assert job.checked == 1 and all("is not in the database any more" in each for each in job.failures)
