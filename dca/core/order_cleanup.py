@@ -17,7 +17,6 @@ from dca.core.model import (
     Execution,
     Order,
     OrderState,
-    OrderType,
     Position,
     Side,
     Snapshot,
@@ -44,14 +43,12 @@ def stale_buys(orders: Iterable[Order], now: datetime, limit: timedelta) -> list
 
 
 def stuck_sells(orders: Iterable[Order], now: datetime, limit: timedelta) -> list[Order]:
-    """Market sells that have not ended within `limit`: the rest is canceled and decided anew (F19)."""
+    """Sells that have not ended within `limit`, though each takes what the market has: the rest is canceled
+    and decided anew (F19)."""
     return [
         order
         for order in orders
-        if order.side is Side.SELL
-        and order.order_type is OrderType.MARKET
-        and order.state in _AT_THE_EXCHANGE
-        and now - order.created_at > limit
+        if order.side is Side.SELL and order.state in _AT_THE_EXCHANGE and now - order.created_at > limit
     ]
 
 
