@@ -72,6 +72,7 @@ class Checker:
         self._trader = Trader(job.store, job.broker, desk, job.clock, Troubles(), limits)
         self._listings = Listings(job, self._control, self._trader)
         self._own = Inspection()
+        self._fills: tuple[Execution, ...] = ()
 
     def run(self) -> None:
         """Raises:
@@ -85,7 +86,9 @@ class Checker:
         account_checks.check_binding(self._control, account, job.settings.database.name)
         denied = self._settle()
         rules = job.broker.trading_rules()
-        suspects = [books for books in self._look(rules) if not self._is_fine(books)]
+        looked = self._look(rules)
+        self._fills = self._fills_of(looked)
+        suspects = [books for books in looked if not self._is_fine(books)]
         if (suspects or denied) and not job.context.stopping.wait(job.settings.gone_seconds):
             self._own = self._inspector.inspect()
             self._look_again(rules, suspects)
@@ -245,13 +248,17 @@ class Checker:
 
     def _look_at_fees(self, books: Books) -> None:
         job, held = self._job, books.position.qty
-        unclear = fees.are_unclear(books.cycle, held)
-        fills = fee_evidence.listed_fills(job.broker, books.orders) if unclear else ()
-        if fees.shown_by(books.orders, held, self._control.fee_rate, job.clock.now(), fills):
+        if fees.shown_by(books.orders, held, self._control.fee_rate, job.clock.now(), self._fills):
             what = f"book the fees of cycle {books.cycle.id} that the position shows"
-            job.act(what, books.asset.asset_symbol, partial(self._believe, books, fills))
+            job.act(what, books.asset.asset_symbol, partial(self._believe, books))
 
-    def _believe(self, books: Books, fills: Sequence[Execution]) -> bool:
+    def _fills_of(self, looked: Sequence[Books]) -> tuple[Execution, ...]:
+        """One list for all that hold a little more than the ledger: sixty would use up the requests."""
+        unclear = [books for books in looked if fees.are_unclear(books.cycle, books.position.qty)]
+        orders = [order for books in unclear for order in books.orders]
+        return fee_evidence.listed_fills(self._job.broker, orders) if unclear else ()
+
+    def _believe(self, books: Books) -> bool:
         now = self._job.clock.now()
 
         def work(tx: Transaction) -> bool:
@@ -259,7 +266,7 @@ class Checker:
             orders = tx.counting_orders(cycle.id)
             if not order_cleanup.holds_the_same(cycle, books.cycle) or order_cleanup.in_flight(orders):
                 return False
-            _, after, _ = fee_evidence.believe(tx, control, cycle, orders, books.position, now, fills)
+            _, after, _ = fee_evidence.believe(tx, control, cycle, orders, books.position, now, self._fills)
             if after != cycle:
                 tx.update_cycle(lifecycle.checked(after))
             return True

@@ -237,8 +237,18 @@ def test_a_buy_that_was_taken_and_rested_leaves_no_coins_over(rig: Rig) -> None:
 
 
 def test_the_checker_books_a_mixture_too(rig: Rig) -> None:
+    """Of all assets together it asks for one list."""
     bought_in_parts(rig)
+    asked: list[int] = []
+    answer = rig.exchange.executions
+
+    def executions(orders: Sequence[Order]) -> list[Execution]:
+        asked.append(len(orders))
+        return answer(orders)
+
+    rig.exchange.executions = executions  # type: ignore[method-assign]
     assert check(rig).changed == 1
+    assert asked == [1]
     assert rig.cycle().quantity == D("0.19965")
     assert check(rig).changed == 0
 
