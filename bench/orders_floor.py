@@ -49,7 +49,7 @@ PLACED = (
     "SELECT COUNT(*) AS in_an_hour, COALESCE(SUM(created_at > %s), 0) AS in_a_minute"
     " FROM dca_orders WHERE created_at > %s AND created_at <= %s AND asset_id = %s"
     " AND created_at >"
-    " COALESCE((SELECT mode_set_at FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
+    " COALESCE((SELECT MAX(mode_set_at) FROM dca_control), TIMESTAMP'2000-01-01 00:00:00')"
     " AND purpose NOT IN ('adopted', 'outside')"
 )
 INSERT = f"INSERT INTO dca_orders ({', '.join(_NEW)}) VALUES ({', '.join(['%s'] * len(_NEW))})"
