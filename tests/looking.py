@@ -6,13 +6,21 @@ from typing import Any
 
 from dca.alerts import conditions
 from dca.alerts.conditions import PERIODS
-from dca.core.model import Control, Mode
+from dca.core.model import Asset, Control, Cycle, Mode, Quote, TradingRules
 from dca.core.operations import JobRun, Result
 from dca.operator.views.snapshot import Books, Market, Overview
-from dca.operator.views.why_gate import Look
+from dca.operator.views.why_gates import Look
+from dca.runtime.asset_reports import AssetReport, Reports
 from dca.runtime.heartbeat import Beat
+from dca.runtime.log_lines import Troubles
 from dca.runtime.settings import Venue
+from dca.trading.asset_reporting import Reporter
+from dca.trading.delays import Delays
+from dca.trading.watchlist import Desk
 from tests.builders import NOW, SYMBOL, D, asset, holding, quote, rules
+from tests.fake_exchange import FakeClock
+from tests.rig import LIMITS
+from tests.trading.test_delays import Heard
 
 CONTROL = Control(install_id="abcd1234", account_id="account", epoch=1, mode=Mode.RUN)
 
@@ -92,23 +100,55 @@ def overview(*, of: Books | None = None, **changes: Any) -> Overview:
     return replace(default, **changes)
 
 
-def look(**changes: Any) -> Look:
-    """An asset that holds coins, between its levels."""
+def reports(report: AssetReport | None = None, age_seconds: float = 1) -> Reports:
+    """main_app's file with this report; by default of an asset that holds coins, between its levels."""
+    default = report or reported(quote("99.9", "100.1"))
+    return Reports(written_at=NOW - timedelta(seconds=age_seconds), assets={SYMBOL: default})
+
+
+def reported(
+    newest: Quote | None,
+    *,
+    of: Asset | None = None,
+    at: Cycle | None = None,
+    pair: TradingRules | None = None,
+    listed: bool = True,
+    mode: Mode = Mode.RUN,
+    **changes: Any,
+) -> AssetReport:
+    """What main_app reports of an asset, by its own code."""
+    made, clock, feed = Desk("abcd1234", 1), FakeClock(), Heard()
+    feed.quote = newest
+    made.mode, made.rules = mode, {SYMBOL: pair or rules()} if listed else {}
+    made.put(of or asset(), at or holding(), (), NOW)
+    delays = Delays(made, feed, clock, Troubles())
+    reporter = Reporter(made, feed, clock, delays, LIMITS.quote_problem, lambda _: None)
+    return replace(reporter.all()[0], **changes)
+
+
+def look(*, newest: Quote | None = None, pair: TradingRules | None = None, **changes: Any) -> Look:
+    """An asset that holds coins, between its levels; `newest`: main_app's newest quote of it. The report is
+    what main_app makes of the same rows."""
     default = Look(
         now=NOW,
         symbol=SYMBOL,
         is_running=True,
         beat=beat(),
+        reports=None,
         maintenance=None,
-        mode=Mode.RUN,
-        mode_reason=None,
-        max_quote_age_seconds=D(15),
-        max_spread_percent=D(2),
+        control=CONTROL,
         asset=asset(),
         cycle=holding(),
-        rules=rules(),
-        quote=quote("99.9", "100.1"),
-        position=None,
         buying_power=D(1000),
     )
-    return replace(default, **changes)
+    made = replace(default, **changes)
+    if "reports" in changes:
+        return made
+    report = reported(
+        newest or quote("99.9", "100.1"),
+        of=made.asset,
+        at=made.cycle,
+        pair=pair,
+        mode=made.control.mode,
+    )
+    return replace(made, reports=reports(report))

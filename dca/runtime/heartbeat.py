@@ -45,10 +45,15 @@ class Heartbeat:
             "beat_at": self._clock.now().isoformat(timespec="milliseconds"),
             **content,
         }
-        scratch = self._path.with_suffix(".tmp")
-        with suppress(OSError):  # a full disk stops no trading; a missing beat speaks for itself
-            scratch.write_text(json.dumps(beat, indent=1) + "\n", encoding="utf-8")
-            scratch.replace(self._path)
+        write_whole(self._path, json.dumps(beat, indent=1))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file whole, or leave the old one: a full disk stops no trading, and the file's age tells."""
+    scratch = path.with_suffix(".tmp")
+    with suppress(OSError):
+        scratch.write_text(text + "\n", encoding="utf-8")
+        scratch.replace(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from dca.exchange import account_checks, request_budget
 from dca.exchange.request_budget import Pace
 from dca.exchange.rest_client import Broker
 from dca.exchange.streams import Feed
-from dca.runtime import database_owner
+from dca.runtime import asset_reports, database_owner
 from dca.runtime.clock import SystemClock
 from dca.runtime.crash_counter import LIMIT, Failures
 from dca.runtime.heartbeat import Delay, Heartbeat, Hurdle
@@ -36,6 +36,7 @@ from dca.runtime.log_lines import Troubles, fact, warn
 from dca.runtime.origin import Origin
 from dca.runtime.script import Context
 from dca.runtime.settings import Settings
+from dca.trading.asset_reporting import Reporter
 from dca.trading.inbox import Inbox
 from dca.trading.main_loop import MainLoop
 from dca.trading.trader import Trader
@@ -144,6 +145,8 @@ class Application:
             stop=self._context.stop,
         )
         self._workers = [self._worker(number) for number in range(1, self._settings.workers + 1)]
+        problem_of, delays = limits_of(self._settings).quote_problem, self._loop.delays
+        self._reporter = Reporter(self._desk, self._feed, self._clock, delays, problem_of, self._rests.until)
         return self._until_it_answers(self._first_look) is not None
 
     def _share_connections(self) -> bool:
@@ -264,6 +267,7 @@ class Application:
             self._beat()
 
     def _beat(self) -> None:
+        asset_reports.write(self._settings.state_dir, self._clock.now(), self._reporter.all())
         oldest = min(worker.beat_monotonic for worker in self._workers)
         reading = self._desk.clock_reading
         self._heart.beat(

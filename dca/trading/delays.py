@@ -64,9 +64,22 @@ class Delays:
             for symbol, each in sorted(self._reached.items())
         ]
 
+    def since(self, symbol: str) -> datetime | None:
+        """Since when an asset's level has been reached; None if the loop has not seen that yet."""
+        reached = self._reached.get(symbol)
+        return None if reached is None else reached.since
+
+    def why(self, symbol: str, newest: Quote | None, now: datetime) -> str:
+        """What holds an asset back whose level is reached."""
+        return (
+            _silence(newest, now)
+            or self._desk.held_back.get(symbol)
+            or "no worker has come to its quotes yet"
+        )
+
     def _look_at(self, watch: Watch, newest: Quote | None) -> None:
         symbol, cycle, now = watch.asset.asset_symbol, watch.cycle, self._clock.now()
-        action = None if cycle is None else _due(watch, newest, now)
+        action = None if cycle is None else due(watch, newest, now)
         if cycle is None or action is None:
             if not any(order.state is OrderState.SENT for order in watch.open_orders):
                 self._forget(symbol)
@@ -78,13 +91,12 @@ class Delays:
         heard_at = None if newest is None else newest.received_at
         # Without a new quote a level is reached no longer than before, unless any price is good enough.
         goes_on = heard_at != before.heard_at or watch.levels.reached(_worst(watch), now)
-        why = _silence(newest, now) or self._desk.held_back.get(symbol)
         self._reached[symbol] = replace(
             before,
             action=action,
             last=monotonic if goes_on else before.last,
             heard_at=heard_at,
-            why=why or "no worker has come to its quotes yet",
+            why=self.why(symbol, newest, now),
         )
 
     def _forget(self, symbol: str) -> None:
@@ -94,7 +106,7 @@ class Delays:
             self._troubles.ends(tag, f"{symbol} {what}", self._clock.now(), symbol=symbol)
 
 
-def _due(watch: Watch, newest: Quote | None, now: datetime) -> str | None:
+def due(watch: Watch, newest: Quote | None, now: datetime) -> str | None:
     """What the newest quote is a reason for; None if it reaches nothing."""
     quote = newest or _worst(watch)
     if watch.levels.asks_for_sell(quote, now):

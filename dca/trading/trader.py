@@ -56,6 +56,11 @@ class Limits:
     quiet_period: timedelta
     fuse: Fuse
 
+    def quote_problem(self, quote: Quote, now: datetime) -> str | None:
+        """Say why a quote must not decide anything; None for a good one."""
+        age, spread = self.max_quote_age_seconds, self.max_spread_percent
+        return strategy.quote_problem(quote, now, max_age_seconds=age, max_spread_percent=spread)
+
 
 class Trader:
     """Acts on quotes. `books` books what comes of it."""
@@ -82,6 +87,7 @@ class Trader:
         self._limits = limits
         self._newest = newest
         self._fills = FillsAsked(store, broker, desk)
+        self._quote_problem = limits.quote_problem
         self._second_look = SecondLook(broker, clock, troubles, self._quote_problem, desk)
         self.books = Bookkeeper(store, broker, desk, clock, troubles, limits.quiet_period)
 
@@ -116,14 +122,6 @@ class Trader:
         self, asset: Asset, cycle: Cycle, quote: Quote, rules: TradingRules, now: datetime, mode: Mode
     ) -> Action | None:
         return strategy.decide(asset, cycle, quote, rules, now, mode, self._desk.selling)
-
-    def _quote_problem(self, quote: Quote, now: datetime) -> str | None:
-        return strategy.quote_problem(
-            quote,
-            now,
-            max_age_seconds=self._limits.max_quote_age_seconds,
-            max_spread_percent=self._limits.max_spread_percent,
-        )
 
     def _act(self, watch: Watch, cycle: Cycle, quote: Quote) -> None:
         """Carry out what the strategy says of the remembered rows; each way decides again under lock."""

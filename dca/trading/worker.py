@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from dca.core.errors import LostRace, RowGone, Unavailable
 from dca.core.interfaces import Clock, Feed
@@ -57,6 +58,11 @@ class Rests:
 
     def is_resting(self, symbol: str) -> bool:
         return self._failing and self._clock.monotonic() < self._until.get(symbol, 0.0)
+
+    def until(self, symbol: str) -> datetime | None:
+        """Until when a pair rests; None if it does not."""
+        seconds = self._until.get(symbol, 0.0) - self._clock.monotonic()
+        return self._clock.now() + timedelta(seconds=seconds) if seconds > 0 else None
 
 
 class Worker:

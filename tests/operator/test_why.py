@@ -3,28 +3,26 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dca.core import strategy
-from dca.core.model import Cycle, CycleStatus, LockKind, Mode, OrderState, Position, Quote, Side
+from dca.core.model import Cycle, CycleStatus, LockKind, Mode, OrderState, Quote, Side, TradingRules
 from dca.core.strategy import Place
 from dca.database.store import Store
-from dca.operator.views.why_gate import Gate, Look
-from dca.operator.views.why_gates import gates, sentence, stoppers
+from dca.operator.views.why_gates import Gate, Look, gates, sentence, stoppers
+from dca.runtime import asset_reports
 from dca.runtime.maintenance import Maintenance
 from tests import operating
-from tests.builders import NOW, SYMBOL, D, asset, cycle, holding, order, ours, quote, rules
-from tests.looking import beat, look
+from tests.builders import NOW, D, asset, cycle, holding, order, ours, quote, rules
+from tests.looking import CONTROL, beat, look, reported, reports
 from tests.operating import Operator
+from tests.rig import LIMITS
 
 LATER = NOW + timedelta(minutes=5)
 HALF_HOUR_AGO = NOW - timedelta(minutes=30)
-
-
-def position(qty: str, free: str | None = None) -> Position:
-    return Position(symbol=SYMBOL, qty=D(qty), qty_available=D(free or qty))
 
 
 def named(found: list[Gate], name: str) -> Gate:
@@ -67,65 +65,63 @@ WISHES: tuple[dict[str, Any], ...] = (
 )
 
 
-def decided(at: Look) -> Place | None:
+def decided(at: Look, newest: Quote, pair: TradingRules) -> Place | None:
     """What main_app would place: the trader's way to strategy.decide."""
-    assert at.asset is not None and at.cycle is not None and at.quote is not None and at.rules is not None
-    limits = {"max_age_seconds": at.max_quote_age_seconds, "max_spread_percent": at.max_spread_percent}
-    if strategy.quote_problem(at.quote, at.now, **limits) is not None:
+    assert at.asset is not None and at.cycle is not None
+    if LIMITS.quote_problem(newest, at.now) is not None:
         return None
-    broken = bool(strategy.asset_problems(at.asset, at.rules))
+    broken = bool(strategy.asset_problems(at.asset, pair))
     traded = replace(at.asset, is_enabled=False) if broken else at.asset
-    action = strategy.decide(traded, at.cycle, at.quote, at.rules, at.now, at.mode)
+    action = strategy.decide(traded, at.cycle, newest, pair, at.now, at.control.mode)
     return action if isinstance(action, Place) else None
 
 
-def allows(found: list[Gate], side: Side) -> bool:
-    return all(gate.passed is True for gate in found if side in gate.stops)
-
-
-def grid(status: CycleStatus) -> list[Look]:
+def grid(status: CycleStatus) -> list[tuple[Look, Quote, TradingRules]]:
     made = []
     for held, seen, (columns, pair), wish, mode in product(CYCLES, QUOTES, SHAPES, WISHES, Mode):
         if status is CycleStatus.COOLDOWN and held.quantity > 0:
             continue  # cannot be
         now: Cycle = replace(held, status=status, **wish)
-        made.append(
-            look(
-                asset=asset(last_sell_price=D(100), **columns),
-                rules=rules(**pair),
-                cycle=now,
-                quote=seen,
-                mode=mode,
-                position=position(str(now.quantity)),
-            )
+        at = look(
+            asset=asset(last_sell_price=D(100), **columns),
+            pair=rules(**pair),
+            cycle=now,
+            newest=seen,
+            control=replace(CONTROL, mode=mode),
         )
+        made.append((at, seen, rules(**pair)))
     return made
 
 
 @pytest.mark.parametrize("status", [CycleStatus.WATCHING, CycleStatus.BUYING, CycleStatus.COOLDOWN])
 def test_the_gates_say_what_the_strategy_decides(status: CycleStatus) -> None:
+    """What main_app would place now is due, and nothing else is against it; of everything else the gates name
+    what is against it. So a verdict always has a reason."""
     seen = {None: 0, Side.BUY: 0, Side.SELL: 0}
-    for at in grid(status):
-        action = decided(at)
+    for at, newest, pair in grid(status):
+        action = decided(at, newest, pair)
         side = None if action is None else action.purpose.side
         found = gates(at)
-        assert (allows(found, Side.BUY), allows(found, Side.SELL)) == (side is Side.BUY, side is Side.SELL), (
-            at,
-            action,
-            [gate for gate in found if not gate.passed],
-        )
+        for each in Side:
+            against = [gate.name for gate in stoppers(found, each)]
+            assert against, (at, newest)
+            assert (against == ["due"]) >= (each is side), (at, newest, action, against)
+            assert sentence(found, each).startswith("It is not ")
         seen[side] += 1
     least = 40 if status is CycleStatus.WATCHING else 0
     assert seen[None] > 100 and seen[Side.BUY] >= least and seen[Side.SELL] >= least
 
 
-def test_no_rules_and_a_pair_that_is_not_there() -> None:
-    assert (
-        "the exchange has no such pair (./bot remove" in stoppers(gates(look(rules=None)), Side.SELL)[0].text
-    )
-    unknown = gates(look(rules=None, quote=None, trouble="it is down"))
+def test_a_pair_that_is_not_there() -> None:
+    unlisted = reports(reported(quote("101"), listed=False))
+    against = stoppers(gates(look(reports=unlisted)), Side.SELL)
+    assert "the exchange has no such pair (./bot remove" in against[0].text
+
+
+def test_nothing_is_known() -> None:
+    unknown = gates(look(reports=None, trouble="it is down", buying_power=None))
     assert stoppers(unknown, Side.BUY) == stoppers(unknown, Side.SELL) == []
-    assert "this is not known: quote, pair" in sentence(unknown, Side.BUY)
+    assert "is not known, for lack of: report, price" in sentence(unknown, Side.BUY)
 
 
 # ---- gates one by one --------------------------------------------------------------------------------------
@@ -139,36 +135,52 @@ CASES: list[tuple[dict[str, Any], str, Side, str]] = [
     ({"is_running": False}, "main app", Side.BUY, "main_app is not running"),
     ({"beat": None}, "main app", Side.SELL, "has not beaten yet"),
     ({"beat": beat(beat_at=NOW - timedelta(seconds=61))}, "main app", Side.BUY, "1m01s old, the limit 1m00s"),
-    ({"mode": Mode.HALT, "mode_reason": "bo: news"}, "kill switch", Side.SELL, "halt (bo: news)"),
-    ({"mode": Mode.EXITS_ONLY}, "kill switch", Side.BUY, "exits_only: no buys"),
+    ({"control": replace(CONTROL, epoch=2)}, "main app", Side.BUY, "another main_app has started"),
+    (
+        {"control": replace(CONTROL, mode=Mode.HALT, mode_reason="bo: news")},
+        "kill switch",
+        Side.SELL,
+        "halt (bo: news)",
+    ),
+    ({"control": replace(CONTROL, mode=Mode.EXITS_ONLY)}, "kill switch", Side.BUY, "exits_only: no buys"),
     (
         {"is_running": False, "maintenance": PAUSE},
         "maintenance",
         Side.BUY,
         "until 01-02 03:09 UTC (new disk)",
     ),
-    ({"beat": beat(last_settle_at=None)}, "settled", Side.BUY, "not been settled since the start"),
-    ({"beat": beat(last_settle_at=HALF_HOUR_AGO)}, "settled", Side.SELL, "30m00s ago, the limit 1m00s"),
     ({"beat": beat(quotes_connected=False)}, "quote stream", Side.SELL, "is not connected"),
-    ({"beat": beat(last_quote_at=HALF_HOUR_AGO)}, "quote stream", Side.BUY, "30m00s old, the limit 2m00s"),
-    ({"quote": quote("100", "99")}, "quote makes sense", Side.BUY, "crossed"),
-    ({"quote": quote("NaN", "99")}, "quote makes sense", Side.SELL, "not a number"),
-    ({"quote": quote("100", "103")}, "spread", Side.SELL, "3.000 %, the limit 2 %"),
-    ({"quote": quote("100", age_seconds=16)}, "quote is fresh", Side.SELL, "16 s old, the limit 15 s"),
+    ({"newest": quote("100", "99")}, "quote", Side.BUY, "main_app rejects its newest quote: crossed"),
+    ({"newest": quote("0", "99")}, "quote", Side.SELL, "a price is not positive"),
+    ({"newest": quote("100", "103")}, "quote", Side.SELL, "spread above 2 %"),
+    ({"newest": quote("100", age_seconds=16)}, "quote", Side.SELL, "rejects its newest quote: 16 s old"),
+    ({"reports": reports(reported(None))}, "quote", Side.SELL, "no quote of it that can be read has come"),
+    (
+        {"reports": reports(reported(quote("100"), resting_until=LATER))},
+        "rest",
+        Side.SELL,
+        "it rests until 03:09:05 UTC: the exchange or the database did not answer",
+    ),
+    (
+        {"reports": reports(reported(quote("102"), held_back="not confirmed", due_since=HALF_HOUR_AGO))},
+        "due",
+        Side.SELL,
+        "its sale is due since 02:34:05 UTC, held back by: not confirmed",
+    ),
     ({"asset": None}, "exists", Side.BUY, "no row of BTC/USD"),
     ({"asset": asset(is_enabled=False)}, "enabled", Side.BUY, "disabled"),
     ({"asset": asset(lock_reason="0.1 are missing")}, "lock", Side.SELL, "it is locked: 0.1 are missing"),
     (
         {"asset": asset(safety_order_amount=D(3))},
-        "columns",
+        "traded",
         Side.BUY,
         "safety_order_amount is 3, below 10.50",
     ),
-    ({"asset": asset(asset_symbol="ETH/BTC")}, "columns", Side.SELL, "only pairs against USD"),
-    ({"rules": rules(tradable=False)}, "pair", Side.BUY, "does not trade it now"),
-    ({"cycle": None}, "live cycle", Side.SELL, "no live cycle"),
-    ({"cycle": BUYING}, "status", Side.SELL, "its status is buying"),
-    ({"cycle": COOLING}, "status", Side.BUY, "it rests until 2026-01-02 03:07:25 UTC (3m20s)"),
+    ({"asset": asset(asset_symbol="ETH/BTC")}, "traded", Side.SELL, "only pairs against USD"),
+    ({"pair": rules(tradable=False)}, "traded", Side.BUY, "does not trade it now"),
+    ({"cycle": None}, "cycle", Side.SELL, "no live cycle"),
+    ({"cycle": BUYING}, "cycle", Side.SELL, "the status of cycle 12 is buying"),
+    ({"cycle": COOLING}, "cycle", Side.BUY, "its cooldown lasts until 2026-01-02 03:07:25 UTC (3m20s)"),
     (
         {"cycle": BUYING, "orders": [IN_FLIGHT]},
         "order in flight",
@@ -178,7 +190,7 @@ CASES: list[tuple[dict[str, Any], str, Side, str]] = [
     ({"cycle": holding(exit_requested_at=NOW)}, "exit", Side.BUY, "you wanted it sold at 01-02 03:04:05"),
     (
         {"cycle": holding(safety_orders=3)},
-        "safety orders",
+        "price",
         Side.BUY,
         "3 of at most 3 safety orders are bought",
     ),
@@ -191,17 +203,14 @@ CASES: list[tuple[dict[str, Any], str, Side, str]] = [
         "(5m00s) after a refused buy: no",
     ),
     ({"cycle": holding(next_sell_at=LATER)}, "pause", Side.SELL, "until 03:09:05 UTC (5m00s)"),
-    ({"rules": rules(min_order_size=D("0.3"))}, "order size", Side.BUY, "less than the smallest order, 0.3"),
     ({"buying_power": D(20)}, "buying power", Side.BUY, "dollars, the account has 20.00 to spend"),
     ({"cycle": cycle()}, "held", Side.SELL, "it holds nothing"),
     (
         {"cycle": holding(bought="0.009", fee="0")},
-        "held",
+        "price",
         Side.SELL,
-        "holds 0.009, the smallest order is 0.01",
+        "too little for an order; the take-profit is at 101.00",
     ),
-    ({"position": position("0.1")}, "position", Side.SELL, "the account holds 0.1, the ledger 0.1995"),
-    ({"position": position("0.1995", "0.05")}, "position", Side.SELL, "only 0.05 of 0.1995 are free"),
 ]
 
 
@@ -216,38 +225,67 @@ def test_a_gate_that_is_closed(changes: dict[str, Any], name: str, side: Side, w
     assert verdict.endswith(".")
 
 
-def test_all_is_open_to_a_sale() -> None:
-    found = gates(look(quote=quote("101"), position=position("0.1995")))
-    assert sentence(found, Side.SELL) == "Nothing keeps it from selling: main_app does it at the next quote."
+def test_a_sale_that_is_due() -> None:
+    found = gates(look(newest=quote("101")))
+    assert sentence(found, Side.SELL) == (
+        "It is not selling because its sale is due, held back by: no worker has come to its quotes yet."
+    )
     assert "the bid 101.00 has reached the take-profit's 101.00" in {gate.text for gate in found}
     assert "its take-profit is reached" in sentence(found, Side.BUY)
 
 
-def test_a_position_below_the_ledger_by_no_more_than_fees_is_sold() -> None:
-    assert named(gates(look(position=position("0.1994"))), "position").passed is True
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reports": None}, "has not reported yet"),
+        ({"reports": reports(age_seconds=16)}, "last report is 16s old"),
+        ({"is_running": False}, "main_app reports nothing while it is down"),
+    ],
+)
+def test_without_a_report_the_books_alone_speak(changes: dict[str, Any], words: str) -> None:
+    found = gates(look(**{"reports": reports(reported(quote("101"))), **changes}))
+    assert words in named(found, "report").text and named(found, "report").passed is None
+    prices = [gate for gate in found if gate.name == "price"]
+    assert [gate.passed for gate in prices] == [None, None]
+    assert "the next safety order is at 98.5000" in prices[0].text
+    assert "the take-profit is at 101.00" in prices[1].text
 
 
-def test_the_order_stream_alone_stops_nothing() -> None:
-    found = gates(look(beat=beat(orders_connected=False)))
-    assert named(found, "order stream").passed is False
-    assert "order stream" not in {gate.name for side in Side for gate in stoppers(found, side)}
+def test_the_file_says_what_was_written(tmp_path: Path) -> None:
+    """Also a price that is none, and an asset of which nothing is known."""
+    made = [
+        reported(quote("0", "99"), symbol="A/USD"),
+        reported(quote("102"), symbol="B/USD", due_since=NOW, resting_until=LATER),
+        reported(None, symbol="C/USD", at=COOLING),
+        reported(quote("1"), symbol="D/USD", at=cycle()),
+    ]
+    asset_reports.write(tmp_path, NOW, made)
+    read = asset_reports.read(tmp_path)
+    assert read is not None and read.written_at == NOW
+    assert list(read.assets.values()) == made
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"written_at": 1, "assets": [{}]}'])
+def test_a_damaged_file_is_none(tmp_path: Path, damage: str) -> None:
+    (tmp_path / asset_reports.FILE_NAME).write_text(damage)
+    assert asset_reports.read(tmp_path) is None
 
 
 def test_a_cooldown_names_its_other_end() -> None:
     at = look(cycle=COOLING, asset=asset(last_sell_price=D(100)))
     words = "or until the ask is at most 98.0000, -2.10 % from 100.10"
-    assert named(gates(at), "status").text.endswith(words)
+    assert named(gates(at), "cycle").text.endswith(words)
     over = replace(COOLING, cooldown_started_at=NOW - timedelta(seconds=300))
-    assert "is over and ends at the next quote" in named(gates(look(cycle=over)), "status").text
+    assert "is over and ends at the next quote" in named(gates(look(cycle=over)), "cycle").text
 
 
 def test_what_is_not_held_is_the_only_reason_for_not_selling() -> None:
     assert sentence(gates(look(cycle=COOLING)), Side.SELL) == "It is not selling because it holds nothing."
 
 
-@pytest.mark.parametrize("bad", [Quote(symbol=SYMBOL, bid=D("NaN"), ask=D(1), at=NOW, received_at=NOW), None])
+@pytest.mark.parametrize("bad", [quote("0", "1"), None])
 def test_no_sums_with_what_is_no_price(bad: Quote | None) -> None:
-    found = gates(look(quote=bad, position=position("0.1995")))
+    found = gates(look(reports=reports(reported(bad))))
     assert [gate.passed for gate in found if gate.name == "price"] == [None, None]
 
 
@@ -265,7 +303,8 @@ def test_why_without_main_app_and_exchange(bot: Operator, ready: Store) -> None:
     assert "NO main app main_app is not running" in done.flat
     assert "NO lock it is locked: [0.1] missing" in done.flat
     assert "NO order in flight buy of 0.2 at 100" in done.flat
-    assert "? quote" in done.flat
+    assert "? report main_app reports nothing while it is down" in done.flat
+    assert len(done.out.splitlines()) <= 24, done.out
     assert "It is not buying because main_app is not running; and because it is locked" in done.flat
 
 
@@ -273,7 +312,7 @@ def test_why_for_programs(bot: Operator, ready: Store) -> None:
     told = bot.types("why", "ETH/USD", "--json").json()
     assert told["asset_symbol"] == "ETH/USD"
     first = told["gates"][0]
-    assert (first["part"], first["name"], first["passed"]) == ("everything", "main app", False)
+    assert (first["part"], first["name"], first["passed"]) == ("main_app", "main app", False)
     assert first["stops"] == ["buy", "sell"]
     assert told["not_selling"] == "It is not selling because it holds nothing."
 

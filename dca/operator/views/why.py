@@ -8,17 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from dca.core.errors import ExchangeUnavailable
-from dca.core.model import Order, Position, Side
+from dca.core.model import Asset, Control, Cycle, Order, Side
+from dca.database.store import Transaction
 from dca.operator import formatting
 from dca.operator.session import Command, Tools
-from dca.operator.views.snapshot import Books, Market, ask, is_running, reading_books
-from dca.operator.views.why_gate import Gate, Look, Part
-from dca.operator.views.why_gates import gates, sentence
-from dca.runtime import heartbeat, maintenance
+from dca.operator.views.snapshot import is_running
+from dca.operator.views.why_gates import Gate, Look, Part, gates, sentence
+from dca.runtime import asset_reports, heartbeat, maintenance
 
 _TITLES = {
-    Part.EVERYTHING: "What holds for everything",
-    Part.ASSET: "The asset",
+    Part.MAIN_APP: "What main_app says",
+    Part.BOOKS: "What the books say",
     Part.BUY: "To buy",
     Part.SELL: "To sell",
 }
@@ -48,6 +48,7 @@ def _run(given: argparse.Namespace, tools: Tools) -> int:
         return 1 if look.asset is None else 0
     for part, members in groupby(found, key=lambda gate: gate.part):
         _show(tools, part, list(members))
+    tools.console.print()
     for verdict in verdicts.values():
         formatting.tell(tools.console, verdict, "bold")
     return 1 if look.asset is None else 0
@@ -59,45 +60,39 @@ def look_at(tools: Tools, symbol: str) -> Look:
     Raises:
         StartRefused, DatabaseUnavailable: with what to do.
     """
-    settings = tools.settings
-    books = tools.store.transaction(reading_books(tools))
-    asset = next((each for each in books.assets if each.asset_symbol == symbol), None)
-    market = ask(tools, [symbol], None)
-    position, power, trouble = _account(tools, symbol, market)
+    folder = tools.settings.state_dir
+    asset, cycle, orders, control = tools.store.transaction(lambda tx: _read(tx, symbol))
+    power, trouble = _buying_power(tools)
     now = tools.clock.now()
     return Look(
         now=now,
         symbol=symbol,
-        is_running=is_running(settings),
-        beat=heartbeat.read(settings.state_dir / "main_app.heartbeat.json"),
-        maintenance=maintenance.current(settings.state_dir, now),
-        mode=books.control.mode,
-        mode_reason=books.control.mode_reason,
-        max_quote_age_seconds=settings.max_quote_age_seconds,
-        max_spread_percent=settings.max_spread_percent,
+        is_running=is_running(tools.settings),
+        beat=heartbeat.read(folder / "main_app.heartbeat.json"),
+        reports=asset_reports.read(folder),
+        maintenance=maintenance.current(folder, now),
+        control=control,
         asset=asset,
-        cycle=None if asset is None else books.cycles.get(asset.id),
-        orders=_orders(books, symbol),
-        rules=None if market.rules is None else market.rules.get(symbol),
-        quote=market.quotes.get(symbol),
-        position=position,
+        cycle=cycle,
+        orders=orders,
         buying_power=power,
-        trouble=market.trouble or trouble,
+        trouble=trouble,
     )
 
 
-def _orders(books: Books, symbol: str) -> tuple[Order, ...]:
-    return tuple(order for order in books.orders if order.symbol == symbol)
+def _read(tx: Transaction, symbol: str) -> tuple[Asset | None, Cycle | None, list[Order], Control]:
+    asset = next((each for each in tx.assets() if each.asset_symbol == symbol), None)
+    cycles = {} if asset is None else {each.asset_id: each for each in tx.live_cycles()}
+    orders = [order for order in tx.open_orders() if order.symbol == symbol]
+    return asset, None if asset is None else cycles.get(asset.id), orders, tx.control()
 
 
-def _account(tools: Tools, symbol: str, market: Market) -> tuple[Position | None, Decimal | None, str | None]:
-    """What the account holds and can spend; an exchange that was silent before is not asked again."""
-    if market.trouble is not None:
-        return None, None, None
+def _buying_power(tools: Tools) -> tuple[Decimal | None, str | None]:
+    """What the account can spend; or why the exchange does not say."""
     try:
-        return tools.broker.position(symbol), tools.broker.account().non_marginable_buying_power, None
+        return tools.broker.account().non_marginable_buying_power, None
     except ExchangeUnavailable as error:
-        return None, None, str(error)
+        return None, str(error)
 
 
 def _show(tools: Tools, part: Part, members: list[Gate]) -> None:
@@ -110,7 +105,6 @@ def _show(tools: Tools, part: Part, members: list[Gate]) -> None:
         word, style = _MARKS[gate.passed]
         grid.add_row(Text(word, style), Text(gate.name), Text(gate.text))
     tools.console.print(grid)
-    tools.console.print()
 
 
 def _as_json(gate: Gate) -> dict[str, object]:
