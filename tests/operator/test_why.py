@@ -231,7 +231,7 @@ def test_a_sale_that_is_due() -> None:
         "It is not selling because its sale is due, held back by: no worker has come to its quotes yet."
     )
     assert "the bid 101.00 has reached the take-profit's 101.00" in {gate.text for gate in found}
-    assert "its take-profit is reached" in sentence(found, Side.BUY)
+    assert "its sale is due" in sentence(found, Side.BUY)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ BAD_QUOTES = {
     "crossed": ("md.bad_quote", {"kind": "crossed"}, "crossed"),
     "late": ("md.bad_quote", {"kind": "stale"}, "s old"),
     "wide": ("md.bad_quote", {"kind": "spike"}, "spread above"),
-    "zero": ("md.bad_quote", {"kind": "zero"}, "not positive"),
+    "zero": ("md.bad_quote", {"kind": "zero"}, "a price is not positive"),
 }
 
 

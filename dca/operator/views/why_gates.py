@@ -175,7 +175,7 @@ def _of_the_report(look: Look) -> Iterator[Gate]:
         since = "" if report.due_since is None else f" since {report.due_since:%H:%M:%S} UTC"
         why = "" if report.quote_problem is not None else f", held back by: {report.held_back}"
         words = f"its {report.due} is due{since}{why}"
-        yield _of_app("due", False, words, SELLS if report.due == "sale" else BUYS)
+        yield _of_app("due", False, words, BOTH if report.due == "sale" else BUYS)
 
 
 def _no_report(look: Look) -> str:
@@ -229,10 +229,11 @@ def _of_the_row(look: Look, asset: Asset) -> Iterator[Gate]:
         Mode.HALT: f"the kill switch says halt{reason}: no orders; ./bot resume",
     }
     yield _of_books("kill switch", mode is Mode.RUN, words[mode], BUYS if mode is Mode.EXITS_ONLY else BOTH)
-    off = f"it is disabled: no buys; ./bot enable {asset.asset_symbol}"
-    yield _of_books("enabled", asset.is_enabled, "it is enabled" if asset.is_enabled else off, BUYS)
-    lock = "it is not locked" if asset.lock_reason is None else f"it is locked: {asset.lock_reason}"
-    yield _of_books("lock", asset.lock_reason is None, lock)
+    if not asset.is_enabled:
+        words_ = f"it is disabled: no buys; ./bot enable {asset.asset_symbol}"
+        yield _of_books("enabled", False, words_, BUYS)
+    if asset.lock_reason is not None:
+        yield _of_books("lock", False, f"it is locked: {asset.lock_reason}")
     problem = "; ".join(strategy.asset_problems(asset, ladder.nameless_rules(asset.asset_symbol)))
     sells = strategy.is_dollar_pair(asset)
     if look.report is not None and asset.lock_reason is None:
@@ -285,8 +286,6 @@ def _of_buys(look: Look, asset: Asset, cycle: Cycle, *, is_stopped: bool) -> Ite
     if is_watching and (not is_stopped or _levels(look, asset, cycle).ask_at_most is not None):
         yield _buy_price(look, asset, cycle)
     yield from _pause(look.now, cycle.next_buy_at, Side.BUY, cycle.problem)
-    if look.report is not None and look.report.due == "sale":
-        yield _of_buy("sale first", False, "its take-profit is reached, and that comes first")
     costs = asset.base_order_amount if cycle.quantity == 0 else asset.safety_order_amount
     if look.buying_power is None:
         yield _of_buy("buying power", None, f"it takes {costs:,.2f} dollars; not known: {look.trouble}")
