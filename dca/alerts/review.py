@@ -7,21 +7,22 @@ and mails, and the only place where the database and the mail meet.
 import shutil
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from dca.alerts import conditions, delivery, digest, incidents, notebook
-from dca.alerts.bundling import DEADLINE_SECONDS, HOUR, plan
+from dca.alerts import conditions, delivery, digest, incidents, outage
+from dca.alerts.bundling import DEADLINE_SECONDS, plan
 from dca.alerts.conditions import Books, Disk, Look
 from dca.alerts.digest import Day
 from dca.alerts.incidents import OVER, Changes, Draft, Known
-from dca.alerts.notebook import Notebook, Sent
+from dca.alerts.outage import Outage
 from dca.core.errors import DatabaseUnavailable, LostRace, StartRefused
 from dca.core.interfaces import Clock
 from dca.core.model import Control
-from dca.core.operations import Finding, Incident, Mail
+from dca.core.operations import Finding, Incident, IncidentKind, Mail
 from dca.database.store import Store, Transaction
 from dca.exchange import account_checks
 from dca.runtime import database_owner, heartbeat, maintenance
@@ -47,8 +48,6 @@ class Outcome:
     """What a transaction of a review left."""
 
     changes: Changes
-    known: tuple[Known, ...]
-    sent_at: tuple[datetime, ...]
     is_digest_due: bool
     needs_somebody: bool
 
@@ -102,39 +101,42 @@ class _Review:
         self._judged_extra = judged_extra
         self._post = delivery.Postman(settings, clock, seconds, trust)
         self._scrub = _scrubber(settings)
-        self._path = settings.state_dir / "alerts.json"
+        self._path = settings.state_dir / "outage.json"
+        self._digest_path = settings.state_dir / "digest.time"
         self._us = database_owner.ours(settings.state_dir)
         self._now = clock.now()
 
     def run(self) -> None:
-        before = notebook.read(self._path)
+        before = outage.read(self._path)
         with Store(self._settings.database) as store:
             try:
                 outcome = store.transaction(lambda tx: self._note(tx, before))
             except DatabaseUnavailable as error:
-                self._without_database(before, str(error), _refusal(store))
+                self._without_database(before, self._look(None, str(error), _refusal(store)))
                 return
             except StartRefused as error:  # its incidents are another installation's
-                self._without_database(before, "", str(error))
+                self._without_database(before, self._look(None, "", str(error)))
                 return
             except LostRace as error:
                 warn("review", "another installation reviews this database too", why=str(error))
                 return
+            with suppress(OSError):  # what stays is recorded already
+                self._path.unlink()
             _tell(outcome.changes)
             line = self._digest(store) if outcome.is_digest_due else None
             if line is not None:
                 fact("digest", line)
-            self._remember(outcome, before, told_digest=line is not None)
+                outage.write_text(self._digest_path, self._now.isoformat())
             self._post.deliver(store)
         if not outcome.needs_somebody:
             self._post.ping()
 
     # ---- with the database -------------------------------------------------------------------------------
 
-    def _note(self, tx: Transaction, before: Notebook) -> Outcome:
+    def _note(self, tx: Transaction, before: Outage | None) -> Outcome:
         account_checks.check_owner(tx, self._us, self._now, self._settings.database.name)
-        if before.is_ahead:
-            _take_over(tx, before)
+        if before is not None:
+            _record(tx, before)
         look = self._look(read_books(tx, self._now, is_mail=self._settings.email is not None), None)
         known = _known(tx, self._now)
         changes = self._decide(known, look)
@@ -149,9 +151,7 @@ class _Review:
             known = _known(tx, self._now)
         return Outcome(
             changes=changes,
-            known=known,
-            sent_at=tuple(tx.sent_times_since(self._now - HOUR)),
-            is_digest_due=self._is_digest_due(tx, before),
+            is_digest_due=self._is_digest_due(tx),
             needs_somebody=_needs_somebody(known, tx.control()),
         )
 
@@ -184,10 +184,11 @@ class _Review:
         subject = f"[DCA {self._settings.exchange.venue.value}] {draft.subject}"
         return replace(draft, subject=self._scrub(subject)[:200], body=self._scrub(draft.body))
 
-    def _is_digest_due(self, tx: Transaction, before: Notebook) -> bool:
-        is_mail = self._settings.email is not None
-        last = tx.last_mail(digest.NAME) if is_mail else None
-        last_at = last.created_at if last is not None else None if is_mail else before.digest_at
+    def _is_digest_due(self, tx: Transaction) -> bool:
+        last = tx.last_mail(digest.NAME)
+        last_at = None if last is None else last.created_at
+        if self._settings.email is None:
+            last_at = outage.read_time(self._digest_path)
         return digest.is_due(self._now, self._settings.digest_hour_utc, last_at)
 
     def _digest(self, store: Store) -> str | None:
@@ -216,35 +217,30 @@ class _Review:
             for report in tx.cycles_without_mail(*spans):
                 self._queue(tx, digest.cycle_closed(report))
 
-    def _remember(self, outcome: Outcome, before: Notebook, *, told_digest: bool) -> None:
-        copy = Notebook(
-            known=outcome.known,
-            sent_at=outcome.sent_at,
-            digest_at=self._now if told_digest else before.digest_at,
-        )
-        notebook.write(self._path, copy)
-
     # ---- without it --------------------------------------------------------------------------------------
 
-    def _without_database(self, before: Notebook, trouble: str, refusal: str | None) -> None:
-        """Mails cannot wait anywhere: what is not sent now is not told, and so is due again at the next."""
-        changes = self._decide(before.known, self._look(None, trouble, refusal))
-        _tell(changes)
-        can_remember = notebook.write(self._path, replace(before, is_ahead=True))
-        may_send = can_remember or notebook.may_speak_unwritten(self._path, self._now)
-        told = self._send(changes.mails, before) if may_send else {}
-        notebook.write(self._path, notebook.ahead(before, changes, told))
+    def _without_database(self, before: Outage | None, look: Look) -> None:
+        """One thing is to be said: that the database is no use. What else is wrong is in the same mail, and
+        waits for the tables otherwise. Where nothing can be remembered nothing is sent: rather silence than
+        a mail with every review."""
+        finding, *others = conditions.findings(look)
+        now = before or Outage(name=finding.name, subject=finding.subject, began_at=self._now)
+        if before is None:
+            warn("incident", "begins", why=self._scrub(f"{finding.name}: {finding.subject}"))
+        is_due = now.is_mail_due(self._now) and self._settings.email is not None
+        kept = outage.write(self._path, replace(now, mailed_at=self._now if is_due else now.mailed_at))
+        if kept and is_due and not self._send(now, finding, [*others, *self._extra]):
+            outage.write(self._path, now)
 
-    def _send(self, drafts: Sequence[Draft], before: Notebook) -> dict[str, Sent]:
-        """Send at once; returns what was taken by the server, by name."""
-        waiting = [
-            Mail(id=number, name=draft.name, subject=draft.subject, body=draft.body, created_at=self._now)
-            for number, draft in enumerate(map(self._addressed, drafts), 1)
-        ]
-        taken = self._post.send_now(plan(waiting, before.sent_at, self._now))
-        return {
-            mail.name: Sent(name=mail.name, subject=mail.subject, body=mail.body, at=at) for mail, at in taken
-        }
+    def _send(self, known: Outage, finding: Finding, others: Sequence[Finding]) -> bool:
+        """Whether the mail server took it."""
+        lines = [finding.evidence, "", f"It began at {incidents.utc(known.began_at)}."]
+        lines += [f"Also wrong: {each.subject}. {each.evidence}" for each in others]
+        word = "" if known.mailed_at is None else "still: "
+        draft = Draft(name=known.name, subject=word + finding.subject, body="\n".join(lines))
+        ready = self._addressed(draft)
+        mail = Mail(id=1, name=ready.name, subject=ready.subject, body=ready.body, created_at=self._now)
+        return bool(self._post.send_now(plan([mail], (), self._now)))
 
 
 def _needs_somebody(known: Sequence[Known], control: Control) -> bool:
@@ -326,17 +322,24 @@ def _day(tx: Transaction, now: datetime, bids: Mapping[str, Decimal]) -> Day:
     )
 
 
-def _take_over(tx: Transaction, ahead: Notebook) -> None:
-    """Write into the tables what reviews did while the database was down."""
-    names = {each.name for each in tx.open_incidents()}
-    for known in ahead.known:
-        incident = known.incident
-        if incident.id:
-            tx.update_incident(incident)
-        elif incident.ended_at is not None or incident.name not in names:
-            tx.put_incident(incident)
-    for mail in ahead.unrecorded:
-        tx.put_sent_mail(mail.name, mail.subject, mail.body, mail.at)
+def _record(tx: Transaction, known: Outage) -> None:
+    """Write into the tables what reviews said while the database was no use; this review then ends it."""
+    lately = [*tx.open_incidents(), *tx.incidents_since(known.began_at)]
+    if known.name not in {each.name for each in lately}:
+        incident = Incident(
+            id=0,
+            name=known.name,
+            kind=IncidentKind.HEALTH,
+            subject=known.subject,
+            evidence=known.subject,
+            began_at=known.began_at,
+            seen_at=known.mailed_at or known.began_at,
+            mails=int(known.mailed_at is not None),
+        )
+        tx.put_incident(incident)
+    last = tx.newest_mails([known.name]).get(known.name)
+    if known.mailed_at is not None and (last is None or last < known.mailed_at):
+        tx.put_sent_mail(known.name, known.subject, known.subject, known.mailed_at)
 
 
 def disks(*folders: Path) -> list[Disk] | None:

@@ -1,7 +1,6 @@
 """Reviews on a real database with a real mail server: what is noted, what is sent, and what waits."""
 
 import logging
-import os
 import threading
 import time
 from dataclasses import replace
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dca.alerts import notebook
+from dca.alerts import outage
 from dca.core.operations import Result
 from dca.database.store import Transaction
 from tests import reviewing
-from tests.conftest import connected
 from tests.post_office import sink
 from tests.reviewing import APP_DOWN, LOCK, UNLOCK, WATCHDOG, Desk
 from tests.sales import Sale, complete
@@ -113,29 +111,31 @@ def test_ten_an_hour_and_the_rest_in_one(desk: Desk) -> None:
 # ---- no database -------------------------------------------------------------------------------------------
 
 
-def test_without_a_database_mail_goes_out_once_and_is_written_down_when_it_is_back(desk: Desk) -> None:
+DATABASE_DOWN = "[DCA PAPER] The database does not answer"
+
+
+def test_without_a_database_one_mail_goes_out_and_is_recorded_when_it_is_back(desk: Desk) -> None:
     desk.store.run_script(LOCK)
     desk.review()
     for _ in range(5):
         desk.review(APP_DOWN, judged=WATCHDOG, settings=desk.down)
-    assert desk.office.subjects[1:] == [
-        "[DCA PAPER] The database does not answer",
-        "[DCA PAPER] main_app was down",
-    ]
-    desk.review(APP_DOWN, judged=WATCHDOG)
-    assert desk.open() == ["break BTC/USD", "main app down"]
+    assert desk.office.subjects[1:] == [DATABASE_DOWN]
+    assert "Also wrong: main_app was down. It was not running." in " ".join(desk.office.text().split())
     desk.review(judged=WATCHDOG)
     desk.review(judged=WATCHDOG)
-    assert desk.office.subjects[3:] == [
-        "[DCA PAPER] recovered: The database does not answer",
-        "[DCA PAPER] recovered: main_app was down",
+    assert desk.office.subjects[2:] == ["[DCA PAPER] recovered: The database does not answer"]
+    assert [(each.name, each.mails) for each in desk.incidents()] == [
+        ("break BTC/USD", 1),
+        ("database down", 1),
     ]
-    assert [each.name for each in desk.incidents()] == ["break BTC/USD", "database down", "main app down"]
     assert desk.open() == ["break BTC/USD"]
-    count = "SELECT COUNT(*) FROM mails WHERE sent_at IS NOT NULL AND name <> 'digest'"
-    with connected(desk.settings.database) as connection, connection.cursor() as cursor:
-        cursor.execute(count)
-        assert cursor.fetchall() == [(5,)]
+    assert not (desk.settings.state_dir / "outage.json").exists()
+
+
+def test_an_outage_of_the_database_that_lasts_is_repeated_every_six_hours(desk: Desk) -> None:
+    for _ in range(13):
+        desk.review(settings=desk.down, minutes=60)
+    assert desk.office.subjects == [DATABASE_DOWN, *["[DCA PAPER] still: The database does not answer"] * 2]
 
 
 def test_what_was_not_taken_while_the_database_was_down_is_tried_again(desk: Desk) -> None:
@@ -144,23 +144,41 @@ def test_what_was_not_taken_while_the_database_was_down_is_tried_again(desk: Des
     desk.office.answer = "250 taken"
     desk.review(settings=desk.down)
     desk.review(settings=desk.down)
-    assert desk.office.subjects == ["[DCA PAPER] The database does not answer"]
+    assert desk.office.subjects == [DATABASE_DOWN]
     desk.review()
     assert [(each.name, each.mails) for each in desk.incidents()] == [("database down", 1)]
 
 
-def test_F68_without_a_database_and_on_a_full_disk_a_mail_an_hour_is_enough(desk: Desk) -> None:
-    desk.review()
-    path = desk.settings.state_dir / "alerts.json"
-    at = desk.clock.now().timestamp()
-    os.utime(path, (at, at))
+def test_F68_without_a_database_and_on_a_full_disk_there_is_silence(desk: Desk) -> None:
+    """No memory at all: rather silence than a mail with every review. What was mailed is remembered."""
+    path = desk.settings.state_dir / "outage.json"
     path.with_suffix(".tmp").mkdir()  # nothing can be written
     for _ in range(5):
         desk.review(settings=desk.down, minutes=40)
-    assert desk.office.subjects == ["[DCA PAPER] The database does not answer"] * 2
-    path.unlink()
+    assert desk.office.subjects == []
+    path.with_suffix(".tmp").rmdir()
+    for _ in range(3):
+        desk.review(settings=desk.down)
+    assert desk.office.subjects == [DATABASE_DOWN]
+    path.with_suffix(".tmp").mkdir()
+    for _ in range(20):
+        desk.review(settings=desk.down, minutes=60)
+    assert desk.office.subjects == [DATABASE_DOWN]
+    path.with_suffix(".tmp").rmdir()
+    desk.review()
+    told = [subject for subject in desk.office.subjects if "digest" not in subject]
+    assert told[1:] == ["[DCA PAPER] recovered: The database does not answer"]
+
+
+def test_a_file_that_cannot_be_removed_is_recorded_once(desk: Desk) -> None:
     desk.review(settings=desk.down)
-    assert len(desk.office.subjects) == 2
+    path = desk.settings.state_dir / "outage.json"
+    kept = path.read_text()
+    for _ in range(3):
+        desk.review()
+        path.write_text(kept)
+    assert desk.office.subjects == [DATABASE_DOWN, "[DCA PAPER] recovered: The database does not answer"]
+    assert [each.name for each in desk.incidents()] == ["database down"]
 
 
 def test_locks_that_cannot_be_made_stop_no_mail(desk: Desk, tmp_path: Path) -> None:
@@ -179,14 +197,15 @@ def test_what_ended_while_the_database_was_down_has_ended(desk: Desk) -> None:
     assert subjects == ["[DCA PAPER] main_app was down", "[DCA PAPER] recovered: main_app was down"]
 
 
-def test_a_notebook_that_is_damaged_stops_nothing(desk: Desk) -> None:
-    path = desk.settings.state_dir / "alerts.json"
-    for damage in ("", "{", "[]", '{"known": [{}]}', "null"):
+def test_a_memory_that_is_damaged_stops_nothing(desk: Desk) -> None:
+    path = desk.settings.state_dir / "outage.json"
+    for damage in ("", "{", "[]", '{"name": 1}', "null"):
         path.write_text(damage)
-        assert notebook.read(path) == notebook.Notebook()
+        assert outage.read(path) is None
     desk.store.run_script(LOCK)
     desk.review()
     assert len(desk.office.messages) == 1
+    assert desk.open() == ["break BTC/USD"]
 
 
 # ---- mail off ----------------------------------------------------------------------------------------------
