@@ -1,10 +1,10 @@
-"""What main_app's heartbeat shows to be wrong. Pure; health.py asks, if the beat is of now."""
+"""What main_app's heartbeat shows to be wrong. Pure; conditions.py asks, if the beat is of now."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from dca.alerts.incidents import utc
-from dca.core import remedies as repairs
+from dca.core import remedies
 from dca.core.operations import Finding, IncidentKind
 from dca.runtime.heartbeat import Beat, Delay, Hurdle
 
@@ -65,11 +65,11 @@ def _delays(beat: Beat) -> Iterator[Finding]:
 
 def _not_traded(beat: Beat) -> Iterator[Finding]:
     for symbol, why in beat.not_traded.items():
-        remedies = [*repairs.against_all(symbol, why), f"./bot disable {symbol}"]
+        steps = [*remedies.against_all(symbol, why), f"./bot disable {symbol}"]
         lines = [
             f"{symbol} is not traded: {why}.",
             "main_app reads the row again every two seconds, and what the exchange says of it every hour.",
-            f"To do: {'; or '.join(remedies)}",
+            f"To do: {'; or '.join(steps)}",
         ]
         subject = f"{symbol} is not traded"
         yield _finding(IncidentKind.HEALTH, f"not traded {symbol}", subject, lines, f"{subject}: {why}")

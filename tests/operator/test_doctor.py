@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from dca.alerts.conditions import PERIODS
+from dca.alerts.conditions import MEGABYTE, PERIODS, Disk, Look, findings
 from dca.core.model import Account, CycleStatus, Mode
 from dca.core.operations import Server
 from dca.database.store import SCHEMA_VERSION, Store
@@ -69,10 +69,21 @@ def says(lines: list[Line]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("free", "level"), [(400_000_000, Level.FAIL), (1_900_000_000, Level.WARN), (3_000_000_000, Level.OK)]
+    ("free_megabytes", "total_megabytes"),
+    [(400, 5_000), (510, 5_000), (510, 100_000), (4_000, 100_000), (5_200, 200_000), (90_000, 100_000)],
 )
-def test_disk(free: int, level: Level) -> None:
-    assert doctor_checks.of_disk("disk", Path("/x"), free).level is level
+def test_doctor_and_mail_agree_on_a_disk(free_megabytes: int, total_megabytes: int) -> None:
+    disk = Disk(folder="/x", free=free_megabytes * MEGABYTE, total=total_megabytes * MEGABYTE)
+    look = Look(now=datetime.now(UTC), books=None, disks=[disk])
+    mailed = any(each.name == "disk full" for each in findings(look))
+    level = Level.FAIL if mailed else Level.OK
+    assert doctor_checks.of_disk("disk", disk).level is level
+
+
+@pytest.mark.parametrize(("free_megabytes", "level"), [(4_000, Level.FAIL), (5_200, Level.OK)])
+def test_a_large_disk_is_full_below_five_gigabytes(free_megabytes: int, level: Level) -> None:
+    disk = Disk(folder="/x", free=free_megabytes * MEGABYTE, total=200_000 * MEGABYTE)
+    assert doctor_checks.of_disk("disk", disk).level is level
 
 
 @pytest.mark.parametrize(

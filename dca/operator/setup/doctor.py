@@ -5,7 +5,6 @@ What cannot be checked because something else is broken says so; one broken thin
 
 import argparse
 import platform
-import shutil
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import dca.runtime.settings
+from dca.alerts.review import disks
 from dca.core import strategy
 from dca.core.errors import DatabaseUnavailable, DcaError, ExchangeUnavailable, SettingsProblem, StartRefused
 from dca.core.model import Account, Quote
@@ -128,7 +128,11 @@ def _of_machine(logs: Path, state: Path) -> Iterator[Line]:
         else:
             fact = "can be written" if _is_there(folder) else "is made at the first start"
             yield doctor_checks.ok(name, f"{folder} {fact}")
-    yield doctor_checks.of_disk("disk", logs, shutil.disk_usage(_existing(logs)).free)
+    found = disks(_existing(logs), _existing(state))
+    if found is None:
+        yield doctor_checks.not_checked(["disk"], "the file system could not be asked")
+    for disk in found or ():
+        yield doctor_checks.of_disk("disk", disk)
 
 
 def _existing(folder: Path) -> Path:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 
+from dca.alerts import conditions
+from dca.alerts.conditions import Disk
 from dca.core import ledger, remedies, strategy
 from dca.core.model import Account, Asset, Cycle, Quote, Snapshot, TradingRules
 from dca.core.operations import Owner, Server
@@ -23,8 +24,6 @@ from dca.operator.views.snapshot import Books, Overview
 STREAM_SYMBOLS = 30
 """Older documents of Alpaca allow so many symbols on a free plan's stream; more are refused with error 405.
 What holds today is not established (alpaca.md 5)."""
-LEAST_FREE_BYTES = 500_000_000
-FEW_FREE_BYTES = 2_000_000_000
 NEEDED_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 MIGRATION_RIGHTS = ("CREATE", "ALTER", "INDEX", "REFERENCES")
 
@@ -75,12 +74,12 @@ def not_checked(names: Sequence[str], why: str) -> Line:
 # ---- this machine ------------------------------------------------------------------------------------------
 
 
-def of_disk(name: str, folder: Path, free_bytes: int) -> Line:
-    fact = f"{free_bytes / 1e9:.1f} GB free at {folder}"
-    remedy = f"make room: logs, database and heartbeat need some; df -h {folder}"
-    if free_bytes < LEAST_FREE_BYTES:
-        return fail(name, fact, remedy)
-    return warn(name, fact, remedy) if free_bytes < FEW_FREE_BYTES else ok(name, fact)
+def of_disk(name: str, disk: Disk) -> Line:
+    """By the limit of the mail about a full disk."""
+    fact = f"{disk.free / 1e9:.1f} GB free at {disk.folder}"
+    if not conditions.is_full(disk):
+        return ok(name, fact)
+    return fail(name, fact, f"make room: logs, database and heartbeat need some; df -h {disk.folder}")
 
 
 # ---- the database ------------------------------------------------------------------------------------------

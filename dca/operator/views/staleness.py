@@ -1,10 +1,9 @@
-"""What is stale or wrong in what was looked at, by the limits of the alerts (health.py). Pure."""
+"""What is stale or wrong in what was looked at, by the limits of the alerts (conditions.py). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from dca.alerts import conditions as health
-from dca.alerts import heartbeat_conditions, start_conditions
+from dca.alerts import conditions, heartbeat_conditions, start_conditions
 from dca.alerts.conditions import BEAT_LIMIT, PERIODS, overdue_after
 from dca.alerts.incidents import LONGEST_NAME
 from dca.core.operations import Result
@@ -44,7 +43,7 @@ def caretakers(books: Books, now: datetime) -> list[Caretaker]:
 
 
 def quotes_are_silent(look: Overview) -> bool:
-    return any(each.name == "quote stream silent" for each in health.findings(look.as_reviewed))
+    return any(each.name == "quote stream silent" for each in conditions.findings(look.as_reviewed))
 
 
 def troubles(look: Overview) -> list[str]:
@@ -53,10 +52,10 @@ def troubles(look: Overview) -> list[str]:
     found = [] if look.maintenance is not None else [*_about_process(look), *_about_caretakers(look)]
     too_old = server_version.problem(look.books.server_version)
     found += [] if too_old is None else [f"the database server {too_old}"]
-    conditions = [each for each in health.findings(look.as_reviewed) if not _is_told(each.name)]
+    wrong = [each for each in conditions.findings(look.as_reviewed) if not _is_told(each.name)]
     known = {incident.name: incident for incident in look.books.incidents}
-    names = {each.name[:LONGEST_NAME] for each in conditions}
-    found += [each.brief or each.subject for each in conditions]
+    names = {each.name[:LONGEST_NAME] for each in wrong}
+    found += [each.brief or each.subject for each in wrong]
     found += [
         f"open incident since {incident.began_at:%m-%d %H:%M} UTC: {incident.subject}"
         for name, incident in known.items()
