@@ -45,8 +45,6 @@ def number(value: Any) -> Decimal:
         ValueError: for anything else. What is larger or longer would not fit a column, or would fill the
         memory when printed (1e999999999).
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise ValueError(f"not a number: {_brief(value)}")
     digits = str(value)
     if len(digits) > _LONGEST_NUMBER:
         raise ValueError(f"not a number: {digits[:_LONGEST_NUMBER]}...")
@@ -208,11 +206,11 @@ def position(raw: Json, symbol: str) -> Position:
 
 def positions(raws: Any) -> dict[str, Position]:
     """A list of position objects, by symbol without its slash."""
-    listed(raws)
-    symbols = [text(raw, "symbol").replace("/", "") for raw in raws]
-    if len({*symbols}) != len(symbols):
-        raise ValueError(f"a position is listed twice: {_brief(sorted(symbols))}")
-    return {symbol: position(raw, symbol) for symbol, raw in zip(symbols, raws, strict=True)}
+    found = [position(raw, text(raw, "symbol").replace("/", "")) for raw in listed(raws)]
+    by_symbol = {each.symbol: each for each in found}
+    if len(by_symbol) != len(found):
+        raise ValueError(f"a position is listed twice: {_brief(sorted(each.symbol for each in found))}")
+    return by_symbol
 
 
 def _or_default(value: Decimal | None, default: Decimal) -> Decimal:
