@@ -110,7 +110,6 @@ def _prepare(client: RESTClient, secrets: list[str], pace: Pace | None) -> None:
 
     Nothing of the environment or of ~/.netrc: no proxy, no other certificates, no other login.
     """
-    client._retry = 0
     client._retry_codes = []
     client._session.trust_env = False
     transport = _Transport(secrets, pace)

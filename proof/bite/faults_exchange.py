@@ -24,7 +24,7 @@ FAULTS = (
         name="the-library-sends-again",
         number="F01",
         file=BROKER,
-        old="    client._retry = 0\n    client._retry_codes = []\n",
+        old="    client._retry_codes = []\n",
         new="    client._retry_wait = 0\n",
         costs="a POST that was taken is sent a second time",
         tests=(f"{OF_BROKER}::test_everything_unclear_is_unknown_and_sent_once",),
