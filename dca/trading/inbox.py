@@ -78,7 +78,7 @@ class Inbox:
         longest; always of a pair that nobody has in hand. None after the time-out."""
         with self._lock:
             item = self._next()
-            if item is None and timeout_seconds > 0:
+            if item is None:
                 bell = threading.Condition(self._lock)
                 self._bells.append(bell)
                 if not bell.wait(timeout_seconds) and bell in self._bells:
