@@ -46,7 +46,7 @@ _ORDERS = (
     " CONCAT('00000000-0000-0000-0000-', LPAD(({first} + n) * 5 + o.seq, 12, '0')),"
     " IF(o.seq = 4, 'canceled', 'filled'), IF(o.seq = 4, 0, IF(o.seq = 5, 0.5984999996, 0.2)),"
     " IF(o.seq = 4, NULL, 101 - o.seq), IF(o.seq = 4, 0, 20), IF(o.seq < 4, 0.0005, 0),"
-    " IF(o.seq = 5, 0.154, 0), 'executions', 101 - o.seq, 101 - o.seq, 40, 20, 20, 3, 2, 0.01, 0.000000001,"
+    " IF(o.seq = 5, 0.154, 0), 'charged', 101 - o.seq, 101 - o.seq, 40, 20, 20, 3, 2, 0.01, 0.000000001,"
     " 1 + ({first} + n) DIV 10000, {at} - INTERVAL (6 - o.seq) * 10 MINUTE,"
     " {at} - INTERVAL (6 - o.seq) * 10 MINUTE, IF(o.seq = 4, {at} - INTERVAL 12 MINUTE, NULL),"
     " {at} - INTERVAL (5 - o.seq) * 10 MINUTE, 4"
