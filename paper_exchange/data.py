@@ -1,53 +1,27 @@
-"""Alpaca's market data REST for crypto (alpaca.md 7), from what was quoted since the start."""
+"""Alpaca's market data REST for crypto (alpaca.md 7), from what was quoted and traded."""
 
-from collections import deque
+import asyncio
+import base64
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
+from paper_exchange.bars import frame
 from paper_exchange.engine import Engine
+from paper_exchange.history import MarketHistory, quote_json
 from paper_exchange.parameters import Query
-from paper_exchange.values import Quote, Refused
+from paper_exchange.values import Refused
 from paper_exchange.wire import stamp
 from recordings.values import Level
 
 Json = dict[str, Any]
-_KEEP_MINUTES = 1500
-
-
-class MarketHistory:
-    """Minute bars and recent quotes, built as quotes pass by."""
-
-    def __init__(self) -> None:
-        self.bars: dict[str, deque[Json]] = {}
-        self.quotes: dict[str, deque[Json]] = {}
-
-    def add(self, quote: Quote) -> Json | None:
-        """Take a quote in; returns the minute bar that it completed, if any."""
-        self.quotes.setdefault(quote.symbol, deque(maxlen=2000)).append(quote_json(quote))
-        bars = self.bars.setdefault(quote.symbol, deque(maxlen=_KEEP_MINUTES))
-        minute = quote.at.replace(second=0, microsecond=0)
-        price = float((quote.bid + quote.ask) / 2)
-        if bars and bars[-1]["t"] == stamp(minute):
-            bar = bars[-1]
-            bar["h"], bar["l"], bar["c"] = max(bar["h"], price), min(bar["l"], price), price
-            return None
-        done = bars[-1] if bars else None
-        bars.append(
-            {"t": stamp(minute), "o": price, "h": price, "l": price, "c": price, "v": 0.0, "n": 0, "vw": 0.0}
-        )
-        return done
-
-
-def quote_json(quote: Quote) -> Json:
-    return {
-        "t": stamp(quote.at),
-        "bp": float(quote.bid),
-        "bs": float(quote.bid_size),
-        "ap": float(quote.ask),
-        "as": float(quote.ask_size),
-    }
+Rows = Callable[[str, datetime, datetime], Iterator[Json]]
+_SYMBOL = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
 
 
 class MarketDataRest:
@@ -66,26 +40,24 @@ class MarketDataRest:
         ]
 
     def _symbols(self, request: web.Request) -> list[str]:
-        symbols = [name for name in request.query.get("symbols", "").split(",") if name]
+        symbols = Query(request.query).words("symbols")
+        if not symbols:
+            raise Refused(400, 0, "symbols is required")
         for symbol in symbols:
-            if symbol.count("/") != 1:
-                raise Refused(400, 0, f"invalid symbol: {symbol} does not match ^[A-Z]+/[A-Z]+$")
-        return [symbol for symbol in symbols if symbol in self._engine.quotes]
+            if not _SYMBOL.fullmatch(symbol):
+                raise Refused(400, 0, f"invalid symbol: {symbol[:60]} does not match ^[A-Z]+/[A-Z]+$")
+        return sorted({symbol for symbol in symbols if symbol in self._engine.quotes})
 
     def _latest(self, what: str, symbol: str) -> Json:
         quote = self._engine.quotes[symbol]
         if what == "quotes":
             return quote_json(quote)
         if what == "trades":
-            return self._trade(quote)
+            return self._history.latest_trade(symbol).json()
         if what == "bars":
-            return self._history.bars[symbol][-1]
+            return self._history.latest_bar(symbol).json()
         bids, asks = self._engine.book(symbol)
         return {"t": stamp(quote.at), "b": _levels(bids), "a": _levels(asks)}
-
-    @staticmethod
-    def _trade(quote: Quote) -> Json:
-        return {"t": stamp(quote.at), "p": float(quote.ask), "s": 0.01, "i": 1, "tks": "B"}
 
     async def latest(self, request: web.Request) -> web.StreamResponse:
         what = request.match_info["what"]
@@ -96,11 +68,11 @@ class MarketDataRest:
     async def snapshots(self, request: web.Request) -> web.StreamResponse:
         found = {}
         for symbol in self._symbols(request):
-            bar = self._latest("bars", symbol)
+            today, yesterday = self._history.days(symbol)
             found[symbol] = {
-                "dailyBar": bar,
-                "minuteBar": bar,
-                "prevDailyBar": bar,
+                "dailyBar": today.json(),
+                "minuteBar": self._latest("bars", symbol),
+                "prevDailyBar": yesterday.json(),
                 "latestQuote": self._latest("quotes", symbol),
                 "latestTrade": self._latest("trades", symbol),
             }
@@ -111,29 +83,99 @@ class MarketDataRest:
         if what not in ("quotes", "trades", "bars"):
             raise Refused(404, None, "Not Found")
         query = Query(request.query, status=400, code=0)
-        today = self._engine.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        start, end = query.time("start") or today, query.time("end")
+        symbols = self._symbols(request)
+        now = self._engine.now.astimezone(UTC)
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        start, end = query.time("start") or today, min(query.time("end") or now, now)
+        if query.text("end") and start > (query.time("end") or now):
+            raise Refused(400, 0, "end should not be before start")
+        newest_first = query.choice("sort", ("asc", "desc"), "asc") == "desc"
         limit = query.whole("limit", 1000, least=1, most=10_000)
+        rows = self._rows(what, query, newest_first=newest_first)
+        token = _read_token(query.text("page_token"))
         found: dict[str, list[Json]] = {}
-        left = limit
-        for symbol in self._symbols(request):
-            rows = [r for r in self._rows(what, symbol) if _within(r, start, end)][:left]
-            left -= len(rows)
-            if rows:
-                found[symbol] = rows
+        for symbol in symbols:
+            if token is not None and symbol < token.symbol:
+                continue
+            skip, first, last = 0, start, end
+            if token is not None and symbol == token.symbol:
+                skip = token.sent
+                first, last = (start, min(end, token.at)) if newest_first else (max(start, token.at), end)
+            left = limit - sum(map(len, found.values()))
+            page = await _taken(islice(rows(symbol, first, last), skip, None), left + 1)
+            if len(page) > left:
+                begin = _Token(symbol, last if newest_first else first, skip)
+                follows = _follows(symbol, page[:-1], token) if left else begin
+                told = found | ({symbol: page[:-1]} if left else {})
+                return web.json_response({what: told, "next_page_token": str(follows)})
+            if page:
+                found[symbol] = page
         return web.json_response({what: found, "next_page_token": None})
 
-    def _rows(self, what: str, symbol: str) -> list[Json]:
+    def _rows(self, what: str, query: Query, *, newest_first: bool) -> Rows:
+        """A reader of one symbol's rows between two moments.
+
+        Raises:
+            Refused: bars without a time frame, or with one that does not exist.
+        """
+        history = self._history
+        if what == "quotes":
+            return lambda symbol, start, end: history.quotes(symbol, start, end, newest_first=newest_first)
         if what == "trades":
-            return [self._trade(self._engine.quotes[symbol])]
-        rows = self._history.bars if what == "bars" else self._history.quotes
-        return list(rows.get(symbol, ()))
+            return lambda symbol, start, end: (
+                one.json() for one in history.trades(symbol, start, end, newest_first=newest_first)
+            )
+        name = query.text("timeframe")
+        asked = frame(name)
+        if asked is None:
+            raise Refused(400, 0, f"invalid timeframe: {name[:60]}" if name else "timeframe is required")
+        return lambda symbol, start, end: (
+            one.json() for one in history.bars(symbol, asked, start, end, newest_first=newest_first)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """Where the next page begins: at a moment of one symbol, of which so many rows were sent."""
+
+    symbol: str
+    at: datetime
+    sent: int
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(f"{self.symbol}|{self.at.isoformat()}|{self.sent}".encode()).decode()
+
+
+def _follows(symbol: str, page: list[Json], before: _Token | None) -> _Token:
+    at = page[-1]["t"]
+    sent = sum(1 for row in page if row["t"] == at)
+    token = _Token(symbol, datetime.fromisoformat(at), sent)
+    if before is not None and (before.symbol, before.at) == (symbol, token.at):
+        return _Token(symbol, token.at, sent + before.sent)
+    return token
+
+
+def _read_token(text: str) -> _Token | None:
+    if not text:
+        return None
+    try:
+        symbol, at, sent = base64.b64decode(text, b"-_", validate=True).decode().split("|")
+        token = _Token(symbol, datetime.fromisoformat(at), int(sent))
+    except ValueError:
+        raise Refused(400, 0, "invalid page_token") from None
+    if token.at.tzinfo is None or token.sent < 0 or not _SYMBOL.fullmatch(symbol):
+        raise Refused(400, 0, "invalid page_token")
+    return token
+
+
+async def _taken(rows: Iterator[Json], most: int) -> list[Json]:
+    """The first rows; years of them take seconds, and others are served meanwhile."""
+    page: list[Json] = []
+    for row in islice(rows, most):
+        page.append(row)
+        await asyncio.sleep(0)
+    return page
 
 
 def _levels(levels: list[Level]) -> list[Json]:
     return [{"p": float(price), "s": float(size)} for price, size in levels]
-
-
-def _within(row: Json, start: datetime, end: datetime | None) -> bool:
-    at = datetime.fromisoformat(row["t"])
-    return at >= start.replace(second=0, microsecond=0) and (end is None or at <= end)

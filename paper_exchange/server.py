@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from paper_exchange.data import MarketHistory
 from paper_exchange.depth import Depth, RecordedShape, SeededShape
 from paper_exchange.engine import Engine
+from paper_exchange.history import MarketHistory
 from paper_exchange.market import Walk
 from paper_exchange.pairs import made_up
 from paper_exchange.replay import BadFile, Point, Recording
@@ -101,7 +101,7 @@ class Server:
         if options.replay is not None:
             self.recording = self._recording(options.replay, options.symbol)
         self.walk = Walk(self.engine, seed=options.seed, volatility_percent=volatility)
-        self.history = MarketHistory()
+        self.history = MarketHistory(options.seed)
         for quote in self.engine.quotes.values():  # a pair has a bar from the first moment on
             self.history.add(quote)
         self.updates = TradeUpdates(self.engine, self.keys)
@@ -114,7 +114,6 @@ class Server:
         self.requests_taken = 0
         self._replayed = {"done": False, "points_played": 0, "bars_played": 0, "market_time": None}
         self.engine.on_update = self._outbox.append
-        self._trades_told = 0
         self.quotes_published = 0
 
     def _recording(self, path: Path, symbol: str) -> Recording:
@@ -201,12 +200,9 @@ class Server:
             await self._flush()
 
     async def _publish_quotes(self, quotes: Any) -> None:
-        messages = [trade_message(one) for one in self.engine.executions[self._trades_told :]]
-        self._trades_told = len(self.engine.executions)
+        messages: list[Json] = []
         for quote in quotes:
-            bar = self.history.add(quote)
-            if bar is not None:
-                messages.append(bar_message(quote.symbol, bar))
+            messages += self._public(quote)
             book = self.market_data.book_message(quote.symbol)
             if book is not None:
                 messages.append(book)
@@ -220,6 +216,20 @@ class Server:
             messages.append(message)
             self.quotes_published += 1
         await self.market_data.publish(messages)
+
+    def _public(self, quote: Quote) -> list[Json]:
+        """What bars and other people's trades a quote brings."""
+        symbol, found = quote.symbol, list[Json]()
+        done = self.history.add(quote)
+        if done is not None:
+            found.append(bar_message("b", symbol, done))
+            if self.market_data.wants("dailyBars", symbol):
+                found.append(bar_message("d", symbol, self.history.days(symbol)[0]))
+        trade = self.history.trade(quote)
+        if trade is not None:
+            found.append(trade_message(symbol, trade))
+        again = self.history.updated(symbol, quote.at)
+        return found if again is None else [*found, bar_message("u", symbol, again)]
 
     def publish_quote(self, symbol: str) -> None:
         """Send a pair's quote now, outside the ticks."""

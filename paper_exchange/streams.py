@@ -10,10 +10,11 @@ from typing import Any
 import msgpack
 from aiohttp import WSMsgType, web
 
+from paper_exchange.bars import Bar, Public
 from paper_exchange.book_messages import BookMessages
 from paper_exchange.engine import Engine
 from paper_exchange.faults import Faults
-from paper_exchange.values import Execution, Quote
+from paper_exchange.values import Quote
 
 Json = dict[str, Any]
 AUTH_SECONDS = 10
@@ -291,23 +292,14 @@ def quote_message(quote: Quote) -> Json:
     }
 
 
-def bar_message(symbol: str, bar: Json) -> Json:
-    """A minute bar that is complete."""
-    return {"T": "b", "S": symbol, **bar, "t": datetime.fromisoformat(bar["t"])}
+def bar_message(kind: str, symbol: str, bar: Bar) -> Json:
+    """A bar: "b" of a minute that is complete, "u" the same again, "d" of the day so far."""
+    return {"T": kind, "S": symbol, **bar.json(), "t": bar.at}
 
 
-def trade_message(execution: Execution) -> Json:
-    """An execution as the public sees it; `tks` is the taker's side."""
-    bought = (execution.side == "buy") == (execution.liquidity == "taker")
-    return {
-        "T": "t",
-        "S": execution.symbol,
-        "p": float(execution.price),
-        "s": float(execution.qty),
-        "t": execution.at,
-        "i": int(execution.id.replace("-", "")[:15], 16),
-        "tks": "B" if bought else "S",
-    }
+def trade_message(symbol: str, trade: Public) -> Json:
+    """A trade among other people; `tks` is the taker's side."""
+    return {"T": "t", "S": symbol, **trade.json(), "t": trade.at}
 
 
 def spoiled(quote: Quote, kind: str) -> Json:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from paper_exchange.data import MarketHistory, quote_json
+from paper_exchange.history import MarketHistory, quote_json
 from paper_exchange.replay import BadFile, Point, Recording
 from paper_exchange.values import Quote
 from proof.fuzz import junk
