@@ -193,9 +193,7 @@ def _overspent(cycle: Cycle, orders: Sequence[Order], allowed: Decimal, what: st
 
 
 def _spent(order: Order) -> Decimal:
-    """Dollars that a buy has cost, and may still cost."""
-    if order.side is not Side.BUY:
-        return ZERO
+    """Dollars that a base or safety order has cost, and may still cost."""
     may_come = (order.qty - order.filled_qty) * (order.limit_price or ZERO) if order.is_live else ZERO
     return order.filled_value + may_come
 

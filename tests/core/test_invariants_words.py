@@ -76,6 +76,24 @@ def test_I08_an_order_that_sold_nothing_takes_no_part() -> None:
     assert found[0] == "I08" and name(3) not in found[2] and found[3] == NOW
 
 
+def test_I08_what_was_ordered_and_not_filled_is_not_held() -> None:
+    found = told(cycle(), done(filled="0.1"), done(SELL, 2, filled="0.12"))
+    assert [each[0] for each in found] == ["I08"]
+
+
+def test_I11_a_base_order_that_bought_nothing_is_no_part_of_what_is_topped_up() -> None:
+    smallest: dict[str, Any] = {"base_order_amount": D("10.5")}
+    found = told(cycle(), done(**smallest), done(Purpose.BASE, 2, filled="0.12", **smallest))
+    assert [each[:2] for each in found] == [("I11", "cycle 12 base orders")]
+
+
+def test_I11_allows_each_order_its_own_amount_and_a_percent() -> None:
+    at_most = done(filled="0.2", price="101", safety_order_amount=D(15))
+    assert told(cycle(), at_most) == []
+    part: dict[str, Any] = {"filled_qty": D("0.05"), "filled_value": D(5), "filled_avg_price": D(100)}
+    assert told(cycle(CycleStatus.BUYING), order(state=OrderState.ACKED, **part)) == []
+
+
 def test_I11_has_what_was_spent_and_allowed_of_what() -> None:
     low = replace(BASE, base_order_amount=D(15), closed_at=LATER)
     assert told(cycle(), low) == [

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from dca.core.model import Quote, Snapshot
-from dca.trading.inbox import ConfirmFee, Inbox, Settle, pair_of
+from dca.trading.inbox import ConfirmFee, Inbox, Settle, Task, pair_of
 from tests.builders import order, snapshot
 from tests.processes import eventually
 
@@ -191,3 +191,27 @@ def test_an_older_quote_takes_no_newer_one_s_place() -> None:
     inbox.put_quote(newer)
     inbox.put_quote(replace(quote("BTC/USD", "99"), at=NOW - timedelta(seconds=1)))
     assert inbox.take(0) is newer
+
+
+def test_a_quote_that_reaches_nothing_takes_away_the_older_one_that_waits() -> None:
+    """It would be decided on too late."""
+    inbox = Inbox()
+    newer = replace(quote("BTC/USD"), at=NOW + timedelta(seconds=1))
+    inbox.forget_older(newer)
+    for waits, is_left in ((quote("BTC/USD"), False), (newer, True)):
+        inbox.put_quote(quote("ETH/USD"))
+        inbox.put_quote(waits)
+        inbox.forget_older(newer)
+        assert inbox.quotes.keys() == ({"ETH/USD", "BTC/USD"} if is_left else {"ETH/USD"})
+
+
+def test_what_is_asked_for_already_is_not_asked_for_twice_and_what_was_heard_is_kept() -> None:
+    inbox = Inbox()
+    tasks: list[Task] = [Settle(order=order()), ConfirmFee(order=order()), update("BTC/USD")]
+    for task in (*tasks, *tasks):
+        inbox.put(task)
+    taken = []
+    while (item := inbox.take(0)) is not None:
+        taken.append(item)
+        inbox.done(item)
+    assert taken == [tasks[2], tasks[2], tasks[0], tasks[1]]
