@@ -145,5 +145,12 @@ ACCEPTED: tuple[Accepted, ...] = (
         new="grown = _FIRST_SECONDS * 2 ** min(self._refusals - 1, 100)",
         why="the pause is cut to the longest all the same",
     ),
+    Accepted(
+        module="core/ledger",
+        function="<module>",
+        old="_STATUS_RANK = {status: rank for rank, status in enumerate(_STATUSES_IN_ORDER, start=1)}",
+        new="_STATUS_RANK = {status: rank for rank, status in enumerate(_STATUSES_IN_ORDER, start=2)}",
+        why="ranks have to grow from above that of an unknown status, from which number on is the same",
+    ),
 )
 KEYS = frozenset(each.key for each in ACCEPTED)

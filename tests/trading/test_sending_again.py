@@ -104,8 +104,9 @@ def test_a_take_profit_is_sent_again_while_buyers_pay_its_target(
     [
         (quoted("50", "51"), True),
         (edited(WISH.format("NULL", "selling")), False),
+        (lambda rig: rig.desk.put(rig.asset(), None, (), rig.clock.now()), False),
     ],
-    ids=["at any price", "taken back"],
+    ids=["at any price", "taken back", "of a cycle that is gone"],
 )
 def test_a_wished_sale_is_sent_again_while_it_is_wished(rig: Rig, change: Change, again: bool) -> None:
     rig.bought()
