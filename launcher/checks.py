@@ -88,7 +88,7 @@ def steps(options: Options) -> list[Step]:
         Step(name="lint", command=("ruff", "check", ".", "bot")),
         Step(name="format", command=("ruff", "format", "--check", ".", "bot")),
         Step(name="types", command=("mypy", "--no-error-summary", ".")),
-        Step(name="tests", command=("pytest", "--numprocesses=3", "--durations=5", *slow, *options.pytest)),
+        Step(name="tests", command=("pytest", "--numprocesses=4", "--durations=5", *slow, *options.pytest)),
         *_proofs(options),
         Step(
             name="integration",

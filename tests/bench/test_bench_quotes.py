@@ -23,6 +23,7 @@ from launcher import server_packages
 SHORT = quotes.Size(rounds=1, seconds=0.2, prepared=2000, quiet_seconds=0.5, counts=())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(server_packages.found() is None, reason="MariaDB is not installed here")
 def test_main_app_hears_every_quote_at_full_rate_and_asks_nobody_about_the_quiet_ones(tmp_path: Path) -> None:
     with Ground(tmp_path) as ground:

@@ -26,6 +26,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield made
 
 
+@pytest.mark.slow
 @MARIADB
 def test_caretakers_and_floors_run_to_their_end(ground: Ground) -> None:
     rows = caretakers.rows(ground, quick=True)

@@ -118,7 +118,14 @@ with setup._alone():
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_set_up_that_is_killed_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     """Also nothing that its programs started: the venv module starts pip."""
     set_up = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], cwd=ROOT, stderr=subprocess.DEVNULL)

@@ -47,7 +47,8 @@ def full(bot: Operator, ready: Store) -> Operator:
     def work(tx: Transaction) -> None:
         for number in range(3, 13):
             values: dict[str, Any] = {"asset_symbol": f"COIN{number}/USD", "is_enabled": number != 12}
-            values |= {"base_order_amount": D(20), "safety_order_amount": D(25000), "max_safety_orders": 1000}
+            values |= {"base_order_amount": D(20), "safety_order_amount": D(25000)}
+            values |= {"max_safety_orders": 1000 if number == 3 else 8}
             values |= {"safety_order_deviation": D("0.75"), "take_profit_percent": D("1.25")}
             values |= {"cooldown_period": 86400, "buy_order_price_deviation_percent": D("12.5")}
             tx.insert_asset(values)

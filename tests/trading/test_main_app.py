@@ -196,6 +196,7 @@ def test_bad_quotes_decide_nothing(bot: BotProcess, exchange: ExchangeProcess, s
     assert orders(store)[1].quote_price < 49450, "the first good quote decided"
 
 
+@pytest.mark.slow
 def test_twenty_quiet_assets_print_nothing(bot: BotProcess, exchange: ExchangeProcess, store: Store) -> None:
     symbols = [symbol for symbol in exchange.get("/state")["quotes"] if symbol != "BTC/USD"][:19]
     for symbol in symbols:

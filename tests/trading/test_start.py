@@ -68,7 +68,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize(
+    "name",
+    ["keys", "password", *(pytest.param(each, marks=pytest.mark.slow) for each in ("database", "exchange"))],
+)
 def test_wrong_settings_are_waited_out_and_read_again(here: Installation, name: str) -> None:
     wrong, hurdle, incident = WRONG[name]
     right = {each: here.bot.values[each] for each in wrong}
@@ -136,7 +139,7 @@ def test_a_clock_that_is_wrong_after_boot_is_waited_for(here: Installation, tmp_
     assert here.incidents_begun() == ["start refused"]
 
 
-@pytest.mark.parametrize("version", [0, 2, 4])
+@pytest.mark.parametrize("version", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (2, 4))])
 def test_a_git_pull_before_migrate_is_waited_for(
     tmp_path: Path, exchange: ExchangeProcess, empty_database: DatabaseSettings, version: int
 ) -> None:
@@ -161,6 +164,7 @@ def test_a_git_pull_before_migrate_is_waited_for(
         here.close()
 
 
+@pytest.mark.slow
 def test_a_newer_program_is_picked_up_by_one_that_waits(
     tmp_path: Path, exchange: ExchangeProcess, database: DatabaseSettings
 ) -> None:

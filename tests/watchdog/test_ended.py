@@ -42,7 +42,14 @@ def here(
     bot.stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_that_somebody_sends_again_and_again_is_no_crash(
     here: Installation, store: Store, number: signal.Signals
 ) -> None:
