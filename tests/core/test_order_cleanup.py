@@ -154,6 +154,12 @@ def test_all_that_the_books_disagree_in_is_told_the_most_telling_first() -> None
     assert found[4].words == f"order {up.client_order_id} was given up and is open at the exchange"
 
 
+def test_each_order_that_the_ledger_forgot_is_told() -> None:
+    other = replace(LOST, client_order_id="dca-abcd1234-9-9-tp")
+    found = order_cleanup.breaks(books(forgotten=(LOST, other)))
+    assert [each.about for each in found] == [LOST.client_order_id, other.client_order_id]
+
+
 def test_what_is_in_flight() -> None:
     assert order_cleanup.in_flight([BASE, order(TP, 2)])
     assert not order_cleanup.in_flight([BASE, done(TP, 2)])

@@ -141,6 +141,9 @@ def test_what_is_no_list_is_not_an_empty_one() -> None:
         parsing.listed({})
     with pytest.raises(ValueError, match="not an object: 7"):
         parsing.listed([{}, 7])
+    with pytest.raises(ValueError) as caught:
+        parsing.listed("y" * 1000)
+    assert str(caught.value) == f"not a list: {'y' * 200}", "a log is no dump"
 
 
 # ---- orders -------------------------------------------------------------------------------------------
