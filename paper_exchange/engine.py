@@ -311,8 +311,8 @@ class Engine:
         fee_qty = coin_fee(qty, rate) if order.side == "buy" else ZERO
         fee_usd = dollar_fee(qty * price, rate) if order.side == "sell" else ZERO
         if order.side == "buy":
+            account.buys(order.symbol, qty, price)
             self._set_coins(order.symbol, self.held(order.symbol) + qty - self._due_now(order, fee_qty))
-            account.cash -= qty * price
         else:
             self._set_coins(order.symbol, self.held(order.symbol) - qty)
             account.cash += qty * price - fee_usd
@@ -384,7 +384,7 @@ class Engine:
         order.updated_at = self.now
         as_json = self.order_json(order)
         self.write("order", order=as_json, manual=order.manual)
-        event_id = f"01{self._random.getrandbits(120):030X}"[:26]
+        event_id = wire.event_id(self.now, len(self.journal), self._random.getrandbits(120))
         name = execution.id if execution else None if event == "pending_new" else self._uuid()
         update = wire.update(as_json, event, event_id, name, self.now, order.cancel_requested_at)
         if execution is not None:

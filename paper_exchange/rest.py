@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from paper_exchange import views, wire
+from paper_exchange import sessions, views, wire
 from paper_exchange.engine import Engine
 from paper_exchange.faults import Fault
 from paper_exchange.parameters import Query
@@ -20,6 +20,18 @@ Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGE, _MAX_PAGE = 50, 500
 _ACTIVITIES = 100
+_SETTINGS: Json = {
+    "fractional_trading": True,
+    "max_margin_multiplier": "4",
+    "no_shorting": False,
+    "trade_confirm_email": "all",
+    "ptp_no_exception_entry": False,
+    "max_options_trading_level": 0,
+    "disable_overnight_trading": False,
+    "dtbp_check": "both",
+    "pdt_check": "both",
+}
+"""Of an account, until they are changed."""
 
 
 class Dropped(Exception):
@@ -40,12 +52,13 @@ class Trading:
     def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
         self._engine = engine
         self._wake = wake
+        self._settings = dict(_SETTINGS)
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/v2/account", self.account),
             web.get("/v2/account/configurations", self.configurations),
-            web.patch("/v2/account/configurations", self.configurations),
+            web.patch("/v2/account/configurations", self.configure),
             web.get("/v2/account/activities", self.activities),
             web.get("/v2/account/activities/{kind}", self.activities),
             web.get("/v2/assets", self.assets),
@@ -69,20 +82,23 @@ class Trading:
         return web.json_response(views.account(self._engine))
 
     async def configurations(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(
-            {
-                "fractional_trading": True,
-                "max_margin_multiplier": "4",
-                "no_shorting": False,
-                "suspend_trade": self._engine.account.trade_suspended_by_user,
-                "trade_confirm_email": "all",
-                "ptp_no_exception_entry": False,
-                "max_options_trading_level": None,
-                "disable_overnight_trading": False,
-                "dtbp_check": "both",
-                "pdt_check": "both",
-            }
-        )
+        return web.json_response(self._configured())
+
+    def _configured(self) -> Json:
+        return self._settings | {"suspend_trade": self._engine.account.trade_suspended_by_user}
+
+    async def configure(self, request: web.Request) -> web.StreamResponse:
+        """Keep what is asked for; what is not among the settings, or of another kind, is refused."""
+        asked, known = await read_json(request), self._configured()
+        if not isinstance(asked, dict):
+            raise Refused(400, 40010000, "request body format is invalid")
+        for name, value in asked.items():
+            if name not in known or not isinstance(value, type(known[name])):
+                raise Refused(422, 42210000, f"invalid {name[:60]}")
+        suspended = asked.pop("suspend_trade", known["suspend_trade"])
+        self._engine.account.trade_suspended_by_user = suspended
+        self._settings |= asked
+        return await self.configurations(request)
 
     async def assets(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("asset_class", "crypto") != "crypto":
@@ -98,29 +114,12 @@ class Trading:
         return web.json_response(wire.asset(pair))
 
     async def clock(self, request: web.Request) -> web.StreamResponse:
-        now = self._engine.now
-        open_at = now.replace(hour=13, minute=30, second=0, microsecond=0) + timedelta(days=1)
-        return web.json_response(
-            {
-                "timestamp": now.isoformat(),
-                "is_open": False,
-                "next_open": open_at.isoformat(),
-                "next_close": (open_at + timedelta(hours=6.5)).isoformat(),
-            }
-        )
+        return web.json_response(sessions.clock(self._engine.now))
 
     async def calendar(self, request: web.Request) -> web.StreamResponse:
         query, today = Query(request.query), self._engine.now.date()
         start, end = query.day("start", today), query.day("end", today)
-        days = [start + timedelta(days=number) for number in range(min((end - start).days + 1, 400))]
-        hours = {"open": "09:30", "close": "16:00", "session_open": "0400", "session_close": "2000"}
-        return web.json_response(
-            [
-                {"date": day.isoformat(), **hours, "settlement_date": day.isoformat()}
-                for day in days
-                if day.weekday() < 5
-            ]
-        )
+        return web.json_response(sessions.calendar(start, min(end, start + timedelta(days=3660))))
 
     # ---- orders ------------------------------------------------------------------------------------
 

@@ -25,6 +25,25 @@ async def no_browsers(request: web.Request, handler: Handler) -> web.StreamRespo
     return await handler(request)
 
 
+class TooMany(Refused):
+    """The budget of a minute is used up."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__(429, 42910000, "rate limit exceeded")
+        self.headers = headers
+
+
+def _refusal(error: Refused) -> web.Response:
+    answer = refusal(error)
+    if isinstance(error, TooMany):
+        answer.headers.update(error.headers)
+    return answer
+
+
+def _is_data(request: web.Request) -> bool:
+    return request.path.lstrip("/").startswith("v1beta3")
+
+
 class Site:
     """A server's sockets. `urls` says where, once they are open."""
 
@@ -32,7 +51,8 @@ class Site:
         self._server = server
         self._engine = server.engine
         self._token = secrets.token_urlsafe(12)
-        self._requests: deque[float] = deque()
+        self._requests: dict[bool, deque[float]] = {False: deque(), True: deque()}
+        """Times of requests to the data host (True) and to the trading host, which have a budget each."""
         self.urls: dict[str, str] = {}
 
     async def open(self) -> None:
@@ -40,7 +60,7 @@ class Site:
         main = web.Application(middlewares=[no_browsers, self._guard])
         main.add_routes(Trading(self._engine, self._server.wake).routes())
         main.add_routes(MarketDataRest(self._engine, self._server.history).routes())
-        main.add_routes([web.get("/stream", self._server.updates.handle)])
+        main.add_routes([web.get(path, self._server.updates.handle) for path in ("/stream", "/stream/")])
         main.add_routes([web.get("/v1beta3/crypto/us", self._server.market_data.handle)])
         port = await _listen(main, self._server.options.port)
         admin = web.Application(middlewares=[no_browsers])
@@ -61,17 +81,17 @@ class Site:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Keys, rate limit and faults of reading, before any path; Alpaca's error bodies after."""
         self._engine.advance(utc_now())
-        if request.path in ("/stream", "/v1beta3/crypto/us"):
+        if request.path in ("/stream", "/stream/", "/v1beta3/crypto/us"):
             return await handler(request)
         try:
             self._check_keys(request)
-            headers = self._count_request()
+            headers = self._count_request(_is_data(request))
             response = self._fault_of_reading(request) or await handler(request)
             if not response.prepared:
                 response.headers.update(headers)
             return response
         except Refused as error:
-            return refusal(error)
+            return _refusal(error)
         except Dropped:
             if request.transport is not None:
                 request.transport.abort()
@@ -89,28 +109,35 @@ class Site:
         return await self._guard(again, match.handler)
 
     def _check_keys(self, request: web.Request) -> None:
-        if request.path.startswith("/v1beta3"):
-            return
+        """The data host needs no keys for crypto, but takes no wrong ones."""
         given = (request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY"))
+        if _is_data(request) and given == (None, None):
+            return
         if given != self._server.keys or self._engine.account.revoked:
             raise Refused(401, 40110000, "request is not authorized")
 
-    def _count_request(self) -> dict[str, str]:
-        """Alpaca's limit is per minute and key; the headers say how much is left (alpaca.md 2.7)."""
-        now = time.monotonic()
-        while self._requests and now - self._requests[0] > 60:
-            self._requests.popleft()
+    def _count_request(self, of_data: bool) -> dict[str, str]:
+        """Alpaca's limit is per minute, key and host; the headers say how much is left (alpaca.md 2.7).
+
+        Raises:
+            TooMany: nothing is left, or a fault says so.
+        """
+        now, taken = time.monotonic(), self._requests[of_data]
+        while taken and now - taken[0] > 60:
+            taken.popleft()
         limit = self._server.options.rate_limit_per_minute
-        if (limit and len(self._requests) >= limit) or self._engine.faults.take("rate_limit") is not None:
-            raise Refused(429, 42910000, "rate limit exceeded")
-        self._requests.append(now)
-        self._server.requests_taken += 1
-        reset = int(time.time()) + 60
-        return {
+        too_many = (limit and len(taken) >= limit) or self._engine.faults.take("rate_limit") is not None
+        if not too_many:
+            taken.append(now)
+            self._server.requests_taken += 1
+        headers = {
             "X-RateLimit-Limit": str(limit),
-            "X-RateLimit-Remaining": str(max(0, limit - len(self._requests))),
-            "X-RateLimit-Reset": str(reset),
+            "X-RateLimit-Remaining": str(0 if too_many else max(0, limit - len(taken))),
+            "X-RateLimit-Reset": str(int(time.time()) + 60),
         }
+        if too_many:
+            raise TooMany(headers)
+        return headers
 
     def _fault_of_reading(self, request: web.Request) -> web.Response | None:
         fault = self._engine.faults.take("get.error") if request.method == "GET" else None

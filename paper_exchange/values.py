@@ -135,12 +135,21 @@ class Account:
     id: str
     cash: Decimal
     coins: dict[str, Decimal] = field(default_factory=dict)
+    averages: dict[str, Decimal] = field(default_factory=dict)
+    """Of each position: what its coins cost on average. Sales change nothing."""
     status: str = "ACTIVE"
     crypto_status: str = "ACTIVE"
     trading_blocked: bool = False
     account_blocked: bool = False
     trade_suspended_by_user: bool = False
     revoked: bool = False
+
+    def buys(self, symbol: str, qty: Decimal, price: Decimal) -> None:
+        """Average a purchase in, before its coins are here; pay for it."""
+        held = max(self.coins.get(symbol, ZERO), ZERO)
+        before = self.averages.get(symbol, price)
+        self.averages[symbol] = (held * before + qty * price) / (held + qty)
+        self.cash -= qty * price
 
 
 def coin_fee(qty: Decimal, rate: Decimal) -> Decimal:

@@ -9,12 +9,8 @@ from paper_exchange.values import STEP, ZERO, Order
 
 
 def average_entry(engine: Engine, symbol: str) -> Decimal:
-    """The average of all buys so far, fees left out (alpaca.md 2.4)."""
-    buys = [e for e in engine.executions if e.symbol == symbol and e.side == "buy"]
-    qty = sum((e.qty for e in buys), ZERO)
-    if not qty:
-        return engine.quotes[symbol].bid
-    return (sum((e.qty * e.price for e in buys), ZERO) / qty).quantize(STEP)
+    """What the coins held cost on average, fees left out; anew once a position was closed (alpaca.md 2.4)."""
+    return engine.account.averages.get(symbol, engine.quotes[symbol].bid).quantize(STEP)
 
 
 def positions(engine: Engine) -> list[Json]:

@@ -212,6 +212,11 @@ def execution_entry(one: Execution) -> Json:
     }
 
 
+def event_id(at: datetime, number: int, chance: int) -> str:
+    """26 characters that sort by time, as a ULID's; `chance` has 120 bits."""
+    return f"01{int(at.timestamp() * 1000):011X}{number:07X}{chance >> 96:06X}"
+
+
 def update(
     order_json: Json,
     event: str,
