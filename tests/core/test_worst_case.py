@@ -24,7 +24,7 @@ from dca.core.model import (
 from dca.core.strategy import Place, worst_case
 from dca.operator.asset_settings import ladder_table
 from dca.operator.asset_settings.assets import _record
-from dca.operator.asset_settings.ladder_table import Market
+from dca.operator.asset_settings.ladder_table import PairOnExchange
 from dca.operator.setup import doctor_checks
 from dca.operator.views import status_rows
 from tests.builders import NOW, D, asset, done, holding
@@ -127,7 +127,7 @@ def test_coins_that_were_adopted_are_in_every_screens_sum() -> None:
     assert status_rows.rows(overview(of=made))[0].worst_case == 560
     assert _record(asset(), ADOPTED)["worst_case"] == "560"
     told = Console(file=io.StringIO(), width=200)
-    ladder_table.show_worst_case(told, asset(), ADOPTED, Market(buying_power=D(1000)), [])
+    ladder_table.show_worst_case(told, asset(), ADOPTED, PairOnExchange(buying_power=D(1000)), [])
     assert isinstance(told.file, io.StringIO)
     assert told.file.getvalue().startswith(
         "Worst case of a cycle: $560.00 (spent 500.00 + still to come 60.00)"

@@ -1,1 +1,1 @@
-"""What the operator makes the bot do."""
+"""Commands that change what the bot does."""

@@ -1,4 +1,4 @@
-"""./bot adopt: coins that exist on the account become part of a cycle, at a cost that the operator says."""
+"""./bot adopt: add coins already on the account to a cycle, at a cost given by the operator."""
 
 import argparse
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ from dca.operator.session import Command, Tools
 
 def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("asset", metavar="BTC/USD")
-    parser.add_argument("--qty", type=positive, help="coins (default: all that are in no cycle)")
+    parser.add_argument("--qty", type=positive, help="coins (default: all that belong to no cycle)")
     parser.add_argument("--price", type=positive, required=True, help="what one coin cost, in dollars")
     parser.add_argument(
-        "--level", type=int, default=0, help="as if so many safety orders were bought (default 0)"
+        "--level", type=int, default=0, help="count this many safety orders as used (default 0)"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -58,15 +58,15 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
     leftovers = tools.store.transaction(lambda tx: leftovers_of(tx, asset))
     after = ledger.with_totals(holding.cycle, [*holding.orders, row])
     before = holding.cycle
-    say(f"It would take {coins(qty)} into the cycle as bought at {price(given.price)}:")
+    say(f"This adds {coins(qty)} to the cycle, booked as bought at {price(given.price)}:")
     say(f"  holds    {coins(before.quantity)} -> {coins(after.quantity)}")
     say(f"  average  {price(before.average_purchase_price)} -> {price(after.average_purchase_price)}")
     say(f"  safety orders used  {before.safety_orders} -> {after.safety_orders}")
     for line in _next_buy(tools, asset, after):
         say(line)
     for late, part in _moved(leftovers, qty):
-        say(f"  {coins(part)} of them are those of cycle {late.id}, booked there as sold at that price")
-    say(f"From then on the bot sells them with the rest, {plain(asset.take_profit_percent)} % above average.")
+        say(f"  {coins(part)} of them leave cycle {late.id}, booked there as sold at that price")
+    say(f"The bot then sells them with the rest, {plain(asset.take_profit_percent)} % above the average.")
     if not tools.confirmed("Adopt?", yes=given.yes):
         return 1
     tools.store.transaction(lambda tx: adopt(tx, tools, holding, bought, leftovers))
@@ -75,7 +75,7 @@ def _adopt(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def _moved(leftovers: Sequence[Cycle], qty: Decimal) -> list[tuple[Cycle, Decimal]]:
-    """How many of the adopted coins come out of which ended cycle: it has in its books what came too late."""
+    """The ended cycles that hold part of the adopted coins (from late fills), each with that quantity."""
     found = []
     for late in leftovers:
         part = min(qty, late.quantity)
@@ -86,16 +86,16 @@ def _moved(leftovers: Sequence[Cycle], qty: Decimal) -> list[tuple[Cycle, Decima
 
 
 def _next_buy(tools: Tools, asset: Asset, after: Cycle) -> list[str]:
-    """Where the next safety order would be, which follows the price that the operator says."""
+    """Lines on the next safety order, which depends on the price given by the operator."""
     level = strategy.safety_price(asset, after)
     if level is None:
-        return ["  next safety order   none is left"]
+        return ["  next safety order   none left"]
     line = f"  next safety order   at an ask of {price(level)}"
     bid = bid_of(tools, asset.asset_symbol)
     if bid is not None and bid < level:
         return [
             line,
-            f"  WARNING: the bid is {price(bid)}, so it is bought at once; a higher --level leaves fewer",
+            f"  WARNING: the bid is {price(bid)}, so it buys immediately; a higher --level leaves fewer",
         ]
     return [line]
 
@@ -117,29 +117,29 @@ def _row(
 def adopt(
     tx: Transaction, tools: Tools, holding: Holding, bought: Trade, leftovers: Sequence[Cycle] = ()
 ) -> None:
-    """Write the ledger's row and what the cycle becomes by it; coins that an ended cycle holds leave it.
+    """Book the adopted coins in the ledger and the cycle; coins held by an ended cycle are moved out of it.
 
     Raises:
         StartRefused: the cycle has changed since it was shown.
     """
     cycle, orders = live(tx, holding.asset)
     if cycle.version != holding.cycle.version:
-        raise StartRefused("not adopted: the cycle has changed meanwhile; look again")
+        raise StartRefused("not adopted: the cycle changed in the meantime; run it again")
     written = insert(tx, _row(holding, cycle, orders, tx.control(), bought, tools))
     ready = lifecycle.cooldown_over(cycle) if cycle.status is CycleStatus.COOLDOWN else cycle
     tx.update_cycle(lifecycle.checked(ledger.with_totals(ready, [*orders, written])))
     effects = [
-        f"cycle {cycle.id}: {plain(bought.qty)} taken in at {plain(bought.price)}, level {bought.level}"
+        f"cycle {cycle.id}: {plain(bought.qty)} adopted at {plain(bought.price)}, level {bought.level}"
     ]
     for late, part in _moved(leftovers, bought.qty):
         book_outside_sale(tx, tools, holding, tx.cycle(late.id), part, bought.price)
-        effects.append(f"cycle {late.id}: {plain(part)} of them out of it")
+        effects.append(f"cycle {late.id}: {plain(part)} of them moved out")
     effects += undecided.decide(tx, holding.asset, tools.clock.now())
     tools.note(tx, holding.asset.asset_symbol, "; ".join(effects))
 
 
 COMMANDS: dict[str, Command] = {
     "adopt": Command(
-        help="Take coins that the account holds into the cycle.", add_arguments=_adopt_arguments, run=_adopt
+        help="Add coins already on the account to the cycle.", add_arguments=_adopt_arguments, run=_adopt
     )
 }

@@ -1,4 +1,4 @@
-"""What sell, adopt and accept have in common: an asset's holding, in both books."""
+"""An asset's holding according to the ledger and the account; shared by sell, adopt and accept."""
 
 import argparse
 from dataclasses import dataclass
@@ -41,17 +41,17 @@ class Holding:
 
 
 def holding_of(tools: Tools, symbol: str) -> Holding:
-    """An asset as both books have it now.
+    """Read an asset's holding from the database and the exchange.
 
     Raises:
-        StartRefused: there is no such asset, no cycle, or the exchange has no such pair.
-        Unavailable: database or exchange do not answer.
+        StartRefused: no such asset, no live cycle, or no such pair on the exchange.
+        Unavailable: the database or the exchange does not answer.
     """
     asset = tools.asset(symbol)
     rules = tools.broker.trading_rules().get(asset.asset_symbol)
     if rules is None:
         raise StartRefused(
-            f"the exchange has no pair {asset.asset_symbol}: ./bot retire {asset.asset_symbol} ends it"
+            f"the exchange has no pair {asset.asset_symbol}: run ./bot retire {asset.asset_symbol}"
         )
     position = tools.broker.position(asset.asset_symbol)
     cycle, orders = tools.store.transaction(lambda tx: live(tx, asset))
@@ -59,13 +59,11 @@ def holding_of(tools: Tools, symbol: str) -> Holding:
 
 
 def too_soon(tools: Tools, asset: Asset) -> str | None:
-    """Why the account's position cannot be trusted yet: it shows a fill some seconds late."""
+    """Why the account's position cannot be trusted yet, or None: fills appear in it some seconds late."""
     at = tools.store.transaction(lambda tx: tx.last_fill_at(asset.id))
     if at is None or tools.clock.now() - at > SETTLED_AFTER:
         return None
-    return (
-        "an order was filled a moment ago, and the position may not show it yet: try again in half a minute"
-    )
+    return "an order was just filled and the position may not include it yet: try again in 30 seconds"
 
 
 def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
@@ -76,12 +74,12 @@ def live(tx: Transaction, asset: Asset) -> tuple[Cycle, list[Order]]:
     """
     cycle = tx.live_cycle(asset.id)
     if cycle is None:
-        raise StartRefused(f"{asset.asset_symbol} has no live cycle: main_app begins one when it runs")
+        raise StartRefused(f"{asset.asset_symbol} has no live cycle: main_app starts one when it runs")
     return cycle, tx.counting_orders(cycle.id)
 
 
 def bid_of(tools: Tools, symbol: str) -> Decimal | None:
-    """What one coin brings now; None if the exchange does not say, or says nonsense."""
+    """The current bid; None if the exchange does not answer or the quote is not usable."""
     try:
         quotes = tools.broker.latest_quotes([symbol], tools.clock.now())
     except Unavailable:
@@ -108,8 +106,8 @@ def positive(text: str) -> Decimal:
 def book_outside_sale(
     tx: Transaction, tools: Tools, holding: Holding, cycle: Cycle, qty: Decimal, price: Decimal
 ) -> None:
-    """Book so much of a locked cycle as sold outside at that price. A live cycle of which nothing is left
-    is complete, and the next one begins in cooldown."""
+    """Book `qty` of a locked cycle as sold outside at `price`. A live cycle with nothing left becomes
+    complete, and the next one starts in cooldown."""
     now, orders = tools.clock.now(), tx.counting_orders(cycle.id)
     row = outside_trades.row(
         Trade(purpose=Purpose.OUTSIDE, qty=qty, price=price),
@@ -128,12 +126,12 @@ def book_outside_sale(
 
 
 def leftovers_of(tx: Transaction, asset: Asset) -> tuple[Cycle, ...]:
-    """The asset's complete cycles that hold, again, what could be sold: it was filled too late."""
+    """The asset's complete cycles that hold a sellable quantity again, from late fills."""
     return tuple(late for late in tx.leftover_cycles(_LONG_AGO) if late.asset_id == asset.id)
 
 
 def insert(tx: Transaction, row: Order) -> Order:
-    """Write the row of a trade that is over: there is no answer to wait for."""
+    """Insert the row of an outside trade, already answered: nothing is sent to the exchange."""
     written = tx.insert_order(row)
     tx.answer_attempt(written.id, 1, "accepted")
     return written

@@ -14,16 +14,13 @@ from dca.watchdog.process import read_memory
 
 MEANING = {
     Mode.RUN: "buys and sells",
-    Mode.EXITS_ONLY: "no buys; what is held is still sold in profit",
-    Mode.HALT: "no orders at all, no sales either",
+    Mode.EXITS_ONLY: "no buys; take-profits still sell",
+    Mode.HALT: "no orders at all, not even sells",
 }
 
 
 def forget_crashes(state_dir: Path) -> bool:
-    """Drop the watchdog's record of main_app's deaths: one that was left down may be started again.
-
-    False if there was none.
-    """
+    """Delete the watchdog's crash record, so that it starts main_app again. Returns whether there was one."""
     try:
         (state_dir / "watchdog.json").unlink()
     except FileNotFoundError:
@@ -32,8 +29,8 @@ def forget_crashes(state_dir: Path) -> bool:
 
 
 def _pause_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="no orders at all, no sales either")
-    parser.add_argument("--why", default="", help="what status and mail will say of it")
+    parser.add_argument("--all", action="store_true", help="no orders at all, not even sells")
+    parser.add_argument("--why", default="", help="the reason, shown in status and mail")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
@@ -50,25 +47,25 @@ def _pause(given: argparse.Namespace, tools: Tools) -> int:
     def work(tx: Transaction) -> None:
         was = tx.control()
         tx.set_mode(mode, reason)
-        tools.note(tx, None, f"mode {was.mode} -> {mode}, because: {reason}")
+        tools.note(tx, None, f"mode {was.mode} -> {mode}, reason: {reason}")
 
     tools.store.transaction(work)
-    formatting.tell(tools.console, f"Paused ({mode}: {MEANING[mode]}). ./bot resume ends it.")
+    formatting.tell(tools.console, f"Paused ({mode}: {MEANING[mode]}). To resume: ./bot resume")
     return 0
 
 
 def effect_of_pause(control: Control, mode: Mode, orders: Sequence[Order]) -> list[str]:
-    """What will change, and what will not."""
+    """Lines on what a pause changes and what it leaves as it is."""
     lines = [f"Now {control.mode}{_because(control)}: {MEANING[control.mode]}."]
     lines.append(f"Then {mode}: {MEANING[mode]}.")
     if control.mode is Mode.HALT and mode is Mode.EXITS_ONLY:
-        lines.append("That is less of a pause than now: take-profits begin to sell again.")
+        lines.append("This relaxes the current pause: take-profits sell again.")
     if not orders:
         lines.append("No order is open.")
         return lines
     buys = sum(order.side is Side.BUY for order in orders)
     lines.append(
-        f"Open orders: buys {buys}, sells {len(orders) - buys}. They are not canceled, and may still fill:"
+        f"Open orders: buys {buys}, sells {len(orders) - buys}. They are not canceled and may still fill:"
     )
     lines += [
         f"  {order.symbol} {order.side} {formatting.coins(order.qty)}"
@@ -85,7 +82,7 @@ def _because(control: Control) -> str:
 
 def _resume_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "symbol", metavar="PAIR", nargs="?", help="only end the lock of this asset, like BTC/USD"
+        "symbol", metavar="PAIR", nargs="?", help="unlock only this asset, for example BTC/USD"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -106,7 +103,7 @@ def _resume(given: argparse.Namespace, tools: Tools) -> int:
     def work(tx: Transaction) -> None:
         was = tx.control()
         tx.set_mode(Mode.RUN, f"{tools.who}: resumed")
-        tools.note(tx, None, f"mode {was.mode} -> run; it was so because: {was.mode_reason or 'not said'}")
+        tools.note(tx, None, f"mode {was.mode} -> run; previous reason: {was.mode_reason or 'none given'}")
 
     tools.store.transaction(work)
     if left_down:
@@ -116,16 +113,16 @@ def _resume(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def effect_of_resume(control: Control, assets: Sequence[Asset], *, left_down: bool) -> list[str]:
-    """What was, why, and what will change; and the locks that this does not end."""
+    """Lines on the current mode, what changes, and which locks remain."""
     lines = [f"Now {control.mode}{_because(control)}: {MEANING[control.mode]}."]
     if control.mode is not Mode.RUN:
         lines.append(f"Then {Mode.RUN}: {MEANING[Mode.RUN]}.")
     elif not left_down:
-        lines.append("There is no pause to end.")
+        lines.append("Nothing is paused.")
     if left_down:
-        lines.append("The watchdog forgets main_app's crashes, and starts it again if it is down.")
+        lines.append("The watchdog's crash count is reset; it starts main_app again if it is down.")
     lines += [
-        f"{_locked(asset)} It stays so until ./bot resume {asset.asset_symbol}."
+        f"{_locked(asset)} To unlock: ./bot resume {asset.asset_symbol}"
         for asset in assets
         if asset.lock_reason is not None and asset.lock_kind is not LockKind.BREAK
     ]
@@ -135,12 +132,12 @@ def effect_of_resume(control: Control, assets: Sequence[Asset], *, left_down: bo
 def _against_a_break(asset: Asset) -> str:
     numbers = invariants.numbers(asset.lock_reason or "")
     if numbers and invariants.EDITED.issuperset(numbers):
-        return f"put the row right: docs/operations.md has {', '.join(numbers)}"
+        return f"correct the row: see {', '.join(numbers)} in docs/operations.md"
     return f"./bot accept {asset.asset_symbol} books the difference as traded outside"
 
 
 def _resume_asset(given: argparse.Namespace, tools: Tools) -> int:
-    """End a lock that only a person ends."""
+    """Unlock an asset whose lock only the operator can end."""
     asset = tools.asset(given.symbol)
     symbol = asset.asset_symbol
     if asset.lock_reason is None:
@@ -148,12 +145,12 @@ def _resume_asset(given: argparse.Namespace, tools: Tools) -> int:
         return 0
     if asset.lock_kind is LockKind.BREAK:
         raise AssetProblem(
-            f"{symbol} is locked because the books disagree, which ends by itself when they agree: "
+            f"{symbol} is locked because the books disagree; it unlocks automatically when they agree: "
             f"{asset.lock_reason} ({_against_a_break(asset)})"
         )
     formatting.tell(tools.console, _locked(asset))
     formatting.tell(
-        tools.console, "It will be traded again; if it brings main_app down again, it is locked again."
+        tools.console, "It will be traded again; if it crashes main_app again, it is locked again."
     )
     if not tools.confirmed(f"Resume {symbol}?", yes=given.yes):
         formatting.tell(tools.console, "Nothing was changed.")
@@ -164,34 +161,34 @@ def _resume_asset(given: argparse.Namespace, tools: Tools) -> int:
         if current is None or current.lock_reason is None or current.lock_kind is LockKind.BREAK:
             return False
         tx.unlock_asset(asset.id)
-        tools.note(tx, symbol, f"lock ended; it was: {current.lock_reason}")
+        tools.note(tx, symbol, f"unlocked; reason was: {current.lock_reason}")
         return True
 
     if not tools.store.transaction(work):
-        raise AssetProblem(f"{symbol} is not locked like that any more: look again")
+        raise AssetProblem(f"the lock of {symbol} changed in the meantime: run it again")
     formatting.tell(tools.console, f"{symbol} is unlocked.")
     control = tools.store.transaction(lambda tx: tx.control())
     if control.mode is not Mode.RUN:
         formatting.tell(
-            tools.console, f"The mode is still {control.mode}{_because(control)}: ./bot resume ends that."
+            tools.console, f"The mode is still {control.mode}{_because(control)}. To end it: ./bot resume"
         )
     return 0
 
 
 def _locked(asset: Asset) -> str:
     since = "" if asset.locked_at is None else f" since {asset.locked_at:%Y-%m-%d %H:%M} UTC"
-    how = "after a crash" if asset.lock_kind is LockKind.CRASH else "by hand"
+    how = "after a crash" if asset.lock_kind is LockKind.CRASH else "manually"
     return f"{asset.asset_symbol} is locked {how}{since}: {asset.lock_reason}."
 
 
 COMMANDS: dict[str, Command] = {
     "pause": Command(
-        help="no buys of any asset; what is held is still sold in profit",
+        help="stop all buys; take-profits still sell",
         add_arguments=_pause_arguments,
         run=_pause,
     ),
     "resume": Command(
-        help="end a pause, or what the watchdog made of too many crashes",
+        help="end a pause or a crash loop's stop; PAIR: unlock an asset",
         add_arguments=_resume_arguments,
         run=_resume,
     ),

@@ -1,7 +1,7 @@
-"""What became of orders that nobody asked for like that; and the word on it: accept, adopt or sell.
+"""Orders that wait for the operator's decision: accept, adopt or sell.
 
-Orders that came back from the exchange otherwise than they were sent, orders that were given up and turned up
-after all (Order.is_undecided), and orders in flight that the exchange does not have.
+These are orders that the exchange returned with other terms than sent, orders that turned up after they were
+given up (Order.is_undecided), and orders in flight that the exchange does not have.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ from dca.trading.cycle_writes import write_booking
 
 
 def of(tx: Transaction, asset: Asset) -> list[Order]:
-    """The asset's orders that wait for a decision, the oldest first."""
+    """The asset's orders that wait for a decision, oldest first."""
     return [order for order in tx.undecided_orders() if order.asset_id == asset.id]
 
 
 def words(order: Order) -> str:
-    """What an order did, for the screen."""
-    what = "was given up and turned up"
+    """A sentence on what an order did, for the screen."""
+    what = "was given up and has turned up"
     if order.difference is not None:
         what = f"came back changed: {order.difference}"
     at = "" if order.filled_avg_price is None else f" at {plain(order.filled_avg_price)}"
@@ -32,14 +32,14 @@ def words(order: Order) -> str:
 
 
 def decide(tx: Transaction, asset: Asset, now: datetime) -> list[str]:
-    """Note the operator's decision on all of them, and end a lock that was for nothing else. Returns what
+    """Record the operator's decision on these orders, and end a lock that they alone caused. Returns what
     was done, in words."""
     effects = []
     for seen in of(tx, asset):
         tx.cycle(seen.cycle_id)
         order = as_it_is(tx.counting_orders(seen.cycle_id, seen.client_order_id), seen)
         tx.update_order(replace(order, decided_at=now))
-        effects.append(f"{order.client_order_id} decided on")
+        effects.append(f"{order.client_order_id} decided")
     current = tx.asset(asset.id)
     if not effects or current is None or current.lock_kind is not LockKind.BREAK:
         return effects
@@ -49,11 +49,11 @@ def decide(tx: Transaction, asset: Asset, now: datetime) -> list[str]:
 
 
 def lost(tools: Tools, orders: Iterable[Order]) -> list[Order]:
-    """Those in flight that the exchange, asked now and long after they were sent, does not have, or has as
-    another order.
+    """The orders in flight, sent longer ago than the quiet period, that the exchange does not have or has
+    under other terms.
 
     Raises:
-        Unavailable: it does not answer.
+        Unavailable: the exchange does not answer.
     """
     young = tools.clock.now() - tools.settings.quiet_period
     old = [order for order in orders if order.is_live and order.last_sent_at < young]
@@ -66,7 +66,7 @@ def _is_lost(tools: Tools, order: Order) -> bool:
 
 
 def give_up(tx: Transaction, cycle: Cycle, gone: Iterable[Order], now: datetime) -> None:
-    """End orders of a locked cycle that the exchange does not have; one that turns up after all locks the
+    """Void orders of a locked cycle that the exchange does not have; if one turns up later, it locks the
     asset again."""
     names = {order.id for order in gone}
     orders = tx.counting_orders(cycle.id)

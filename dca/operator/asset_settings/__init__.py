@@ -1,1 +1,1 @@
-"""The rows of dca_assets: add, set, and the ladder they come to."""
+"""Commands for the rows of dca_assets, and the ladder that a row's settings produce."""

@@ -1,5 +1,5 @@
-"""The operator's columns of dca_assets: their options on the command line, and what the database says of
-values before they are written."""
+"""Command-line options for the operator's columns of dca_assets, and a trial write that lets the database
+check values first."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ from dca.operator.session import Tools
 
 
 def shown(value: object) -> str:
-    """A column's value for a sentence."""
+    """A column's value as text for a sentence."""
     return plain(value) if isinstance(value, Decimal) else str(value)
 
 
@@ -48,37 +48,40 @@ class Setting:
 
 SETTINGS = (
     Setting(
-        option="--base", column="base_order_amount", default=Decimal(20), meaning="dollars of the first buy"
+        option="--base", column="base_order_amount", default=Decimal(20), meaning="dollars for the first buy"
     ),
     Setting(
         option="--safety",
         column="safety_order_amount",
         default=Decimal(20),
-        meaning="dollars of each further buy",
+        meaning="dollars for each safety order",
     ),
     Setting(
-        option="--max-safety", column="max_safety_orders", default=5, meaning="how many further buys at most"
+        option="--max-safety",
+        column="max_safety_orders",
+        default=5,
+        meaning="maximum number of safety orders",
     ),
     Setting(
         option="--deviation",
         column="safety_order_deviation",
         default=Decimal("1.5"),
-        meaning="percent below the last buy for the next one",
+        meaning="percent below the last fill for the next safety order",
     ),
     Setting(
         option="--take-profit",
         column="take_profit_percent",
         default=Decimal("1.0"),
-        meaning="percent above the average price to sell at",
+        meaning="percent above the average price at which to sell",
     ),
     Setting(
-        option="--cooldown", column="cooldown_period", default=300, meaning="seconds of rest after a sale"
+        option="--cooldown", column="cooldown_period", default=300, meaning="seconds of cooldown after a sale"
     ),
     Setting(
         option="--restart-drop",
         column="buy_order_price_deviation_percent",
         default=Decimal("2.0"),
-        meaning="percent below the last sale that ends the rest early",
+        meaning="percent below the last sale that ends the cooldown early",
     ),
 )
 
@@ -98,7 +101,7 @@ def add_options(parser: argparse.ArgumentParser, *, with_defaults: bool) -> None
 
 
 class _Rehearsed(Exception):
-    """Carries the row out of a transaction that is not to be committed."""
+    """Carries the row out of a transaction that must not be committed."""
 
     def __init__(self, asset: Asset) -> None:
         super().__init__()
@@ -106,10 +109,10 @@ class _Rehearsed(Exception):
 
 
 def rehearse(tools: Tools, write: Callable[[Transaction], int], values: Mapping[str, object]) -> Asset:
-    """The row as the database would have it after `write`, which is rolled back.
+    """The row as the database would store it after `write`, which is rolled back.
 
     Raises:
-        AssetProblem: the database refuses a value, or would keep another one; names the column.
+        AssetProblem: the database refuses or would alter a value; names the column.
     """
 
     def work(tx: Transaction) -> None:
@@ -124,7 +127,7 @@ def rehearse(tools: Tools, write: Callable[[Transaction], int], values: Mapping[
         if changed:
             kept = shown(getattr(done.asset, changed[0]))
             raise AssetProblem(
-                f"{changed[0]} {shown(values[changed[0]])} has too many digits: it would be kept as {kept}"
+                f"{changed[0]} {shown(values[changed[0]])} has too many digits: it would be stored as {kept}"
             ) from None
         return done.asset
     except LostRace as error:
@@ -135,7 +138,7 @@ def rehearse(tools: Tools, write: Callable[[Transaction], int], values: Mapping[
 
 
 def refusal(message: str, values: Mapping[str, object]) -> str:
-    """The server's refusal of a row, as one line about the column: the name of a rule begins with it."""
+    """The server's refusal of a row as one line about the column, whose name begins the constraint's name."""
     for column in sorted(SETTABLE, key=len, reverse=True):
         found = re.search(rf"\b{column}(\w*)", message)
         if found is not None and column in values:

@@ -13,11 +13,11 @@ from dca.database.store import Transaction
 from dca.operator import formatting
 from dca.operator.asset_settings import asset_options, ladder, ladder_table
 from dca.operator.asset_settings.asset_options import shown
-from dca.operator.asset_settings.ladder_table import Market
+from dca.operator.asset_settings.ladder_table import PairOnExchange
 from dca.operator.session import Command, Tools
 from dca.operator.sheet import Pair, Sheet
 
-NO_ASSET = "There is no asset yet: ./bot add BTC/USD --base 20 --safety 20 shows a ladder and adds one."
+NO_ASSET = "No assets yet. To preview and add one: ./bot add BTC/USD --base 20 --safety 20"
 
 
 def _with_symbol(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def _add(given: argparse.Namespace, tools: Tools) -> int:
     values: dict[str, Any] = {"asset_symbol": symbol, "is_enabled": True}
     values |= {each.column: getattr(given, each.column) for each in asset_options.SETTINGS}
     asset = asset_options.rehearse(tools, lambda tx: tx.insert_asset(values), values)
-    market = ladder_table.look(tools, symbol)
+    market = ladder_table.ask_exchange(tools, symbol)
     problems = market.problems(asset)
     if problems:
         raise AssetProblem("; ".join(problems))
@@ -53,7 +53,7 @@ def _add(given: argparse.Namespace, tools: Tools) -> int:
     _show_worst_case(tools, asset, market)
     found = ladder.warnings(built, market.quote, market.buying_power)
     if not market.answered:
-        found.insert(0, f"whether the exchange has the pair {symbol} is not known")
+        found.insert(0, f"could not check whether the exchange has the pair {symbol}")
     ladder_table.show_warnings(tools.console, found)
     if not tools.confirmed(f"Add {symbol}?", yes=given.yes):
         return _nothing(tools)
@@ -65,16 +65,16 @@ def _add(given: argparse.Namespace, tools: Tools) -> int:
     try:
         tools.store.transaction(work)
     except LostRace as error:
-        raise AssetProblem(f"{symbol} was added by somebody else meanwhile") from error
+        raise AssetProblem(f"{symbol} was added by someone else in the meantime") from error
     formatting.tell(
-        tools.console, f"{symbol} is added and enabled: main_app begins its first cycle within seconds."
+        tools.console, f"{symbol} added and enabled: main_app starts its first cycle within seconds."
     )
     return 0
 
 
 def _about_sales(asset: Asset) -> str:
     profit, drop = plain(asset.take_profit_percent), plain(asset.buy_order_price_deviation_percent)
-    rest = f"rests {asset.cooldown_period} s, or until the price is {drop} % lower"
+    rest = f"cools down {asset.cooldown_period} s or until the price is {drop} % lower"
     return f"It sells {profit} % above the average, then {rest}."
 
 
@@ -92,7 +92,7 @@ def _set(given: argparse.Namespace, tools: Tools) -> int:
     wanted = {each.column: getattr(given, each.column) for each in asset_options.SETTINGS}
     if all(value is None for value in wanted.values()):
         options = ", ".join(each.option for each in asset_options.SETTINGS)
-        formatting.complain(f"set: say what to set: {options}")
+        formatting.complain(f"set: give at least one of {options}")
         return 2
     changes = {
         name: value for name, value in wanted.items() if value is not None and value != getattr(asset, name)
@@ -101,7 +101,7 @@ def _set(given: argparse.Namespace, tools: Tools) -> int:
         formatting.tell(tools.console, f"{asset.asset_symbol} has these settings already.")
         return 0
     changed = asset_options.rehearse(tools, _changing(asset, changes), changes)
-    market = ladder_table.look(tools, asset.asset_symbol)
+    market = ladder_table.ask_exchange(tools, asset.asset_symbol)
     problems = market.problems(changed)
     fresh = [problem for problem in problems if problem.split()[0] in changes]
     if fresh:
@@ -134,7 +134,7 @@ def _change(
     question: str,
     effect: str,
 ) -> int:
-    """Ask, write and note."""
+    """Ask for confirmation, write the changes and record them."""
     if not tools.confirmed(question, yes=given.yes):
         return _nothing(tools)
 
@@ -161,8 +161,8 @@ def _show_changes(
     formatting.show(tools.console, made)
 
 
-def _show_worst_case(tools: Tools, asset: Asset, market: Market) -> None:
-    """Of the asset as it will be, and of all that buy."""
+def _show_worst_case(tools: Tools, asset: Asset, market: PairOnExchange) -> None:
+    """Print the worst case of the asset as it will be, alone and with all enabled assets."""
     assets, cycles = tools.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
     live = {cycle.asset_id: cycle for cycle in cycles}
     others = [each for each in assets if each.is_enabled and each.asset_symbol != asset.asset_symbol]
@@ -178,8 +178,8 @@ def _live_cycle(tools: Tools, asset: Asset) -> Cycle | None:
     return next((cycle for cycle in cycles if cycle.asset_id == asset.id), None)
 
 
-def _show_live_cycle(tools: Tools, asset: Asset, changed: Asset, market: Market) -> None:
-    """What the change means for the coins that are held now."""
+def _show_live_cycle(tools: Tools, asset: Asset, changed: Asset, market: PairOnExchange) -> None:
+    """Print what the change means for the coins held now."""
     cycle = _live_cycle(tools, asset)
     if cycle is None or cycle.quantity == 0:
         return
@@ -194,12 +194,14 @@ def _show_live_cycle(tools: Tools, asset: Asset, changed: Asset, market: Market)
     )
     if market.quote is not None and sells > market.quote.bid >= then:
         bid = formatting.price(market.quote.bid)
-        ladder_table.show_warnings(tools.console, [f"the bid is {bid}: what is held will be sold at once"])
+        ladder_table.show_warnings(
+            tools.console, [f"the bid is {bid}: everything held will be sold immediately"]
+        )
 
 
 def _moved(old: Decimal | None, new: Decimal | None) -> str:
     if old == new:
-        return f"{formatting.price(old)} as before"
+        return f"{formatting.price(old)} (unchanged)"
     return f"{formatting.price(new)} instead of {formatting.price(old)}"
 
 
@@ -208,7 +210,7 @@ def _enable(given: argparse.Namespace, tools: Tools) -> int:
     if asset.is_enabled:
         formatting.tell(tools.console, f"{asset.asset_symbol} is enabled already.")
         return 0
-    market = ladder_table.look(tools, asset.asset_symbol)
+    market = ladder_table.ask_exchange(tools, asset.asset_symbol)
     enabled = replace(asset, is_enabled=True)
     built = market.ladder(enabled, tools)
     formatting.tell(tools.console, what_begins(enabled, _live_cycle(tools, asset)))
@@ -223,14 +225,14 @@ def _enable(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def what_begins(asset: Asset, cycle: Cycle | None) -> str:
-    """What an enabled asset will buy first."""
+    """A sentence on what an enabled asset will buy first."""
     again = f"{asset.asset_symbol} will buy again"
     if cycle is None or cycle.quantity == 0:
-        return f"{again}: a base order of ${formatting.dollars(asset.base_order_amount)} first."
+        return f"{again}, starting with a base order of ${formatting.dollars(asset.base_order_amount)}."
     price = strategy.safety_price(asset, cycle)
     if price is None:
-        return f"{again}, but not in cycle {cycle.id}: it has all its safety orders."
-    return f"{again}: in cycle {cycle.id} the next safety order at {formatting.price(price)}."
+        return f"{again}, but not in cycle {cycle.id}: all its safety orders are used."
+    return f"{again}: next, a safety order of cycle {cycle.id} at {formatting.price(price)}."
 
 
 def _disable(given: argparse.Namespace, tools: Tools) -> int:
@@ -247,16 +249,16 @@ def _disable(given: argparse.Namespace, tools: Tools) -> int:
 
 
 def what_stays(asset: Asset, cycle: Cycle | None, open_orders: Sequence[Order]) -> list[str]:
-    """What a disabled asset still has, and what becomes of it."""
-    lines = [f"{asset.asset_symbol} will buy no more: no base order, no safety order."]
+    """Lines on what a disabled asset still holds, and what happens to it."""
+    lines = [f"{asset.asset_symbol} will not buy anything: no base order, no safety order."]
     if cycle is None or cycle.quantity == 0:
         lines.append("It holds nothing.")
     else:
         sells = formatting.price(strategy.take_profit_price(cycle, asset.take_profit_percent))
         lines.append(
             f"Cycle {cycle.id} holds {formatting.coins(cycle.quantity)} at an average of "
-            f"{formatting.price(cycle.average_purchase_price)}: still sold in profit, when the bid reaches "
-            f"{sells} (./bot sell {asset.asset_symbol} sells now)."
+            f"{formatting.price(cycle.average_purchase_price)}: still sold at a profit when the bid reaches "
+            f"{sells} (to sell now: ./bot sell {asset.asset_symbol})."
         )
     lines += [
         f"Its open {order.side} of {formatting.coins(order.qty)} is not canceled by this and may still fill."
@@ -266,7 +268,7 @@ def what_stays(asset: Asset, cycle: Cycle | None, open_orders: Sequence[Order]) 
 
 
 def _assets_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="everything, for programs")
+    parser.add_argument("--json", action="store_true", help="all columns as JSON")
 
 
 def _assets(given: argparse.Namespace, tools: Tools) -> int:
@@ -319,7 +321,7 @@ def _show_assets(tools: Tools, assets: Sequence[Asset], live: Mapping[int, Cycle
         )
     made.show(tools.console)
     total = sum(strategy.worst_case(each, live.get(each.id)) for each in assets if each.is_enabled)
-    formatting.tell(tools.console, f"Worst case of all enabled assets together: ${total:,.2f}")
+    formatting.tell(tools.console, f"Worst case of all enabled assets: ${total:,.2f}")
     for asset in assets:
         if asset.lock_reason is not None:
             kind = f" ({asset.lock_kind})" if asset.lock_kind is not None else ""
@@ -337,12 +339,12 @@ def _cycle_in_short(asset: Asset, cycle: Cycle | None) -> tuple[str, str]:
 COMMANDS: dict[str, Command] = {
     "assets": Command(help="the rows of dca_assets", add_arguments=_assets_arguments, run=_assets),
     "add": Command(
-        help="show the ladder of a new pair, then trade it", add_arguments=_add_arguments, run=_add
+        help="preview the ladder of a new pair, then trade it", add_arguments=_add_arguments, run=_add
     ),
     "set": Command(help="change an asset's settings", add_arguments=_set_arguments, run=_set),
-    "enable": Command(help="buy an asset again", add_arguments=_with_symbol, run=_enable),
+    "enable": Command(help="allow buys of an asset again", add_arguments=_with_symbol, run=_enable),
     "disable": Command(
-        help="no more buys of an asset; what is held is still sold in profit",
+        help="stop buys of an asset; take-profits still sell",
         add_arguments=_with_symbol,
         run=_disable,
     ),

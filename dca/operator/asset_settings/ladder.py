@@ -1,7 +1,7 @@
-"""What an asset's settings come to when the price falls and falls: every buy of a cycle, and its worst case.
+"""An asset's ladder: every buy of one cycle if the price keeps falling, and its worst case.
 
-Pure. The steps are what strategy.decide does on a price that touches each next level exactly, booked by the
-ledger as filled at the limit price; nothing of either is said here again.
+Pure. Each step is what strategy.decide does at a price that just reaches the next level, booked by the ledger as
+filled at the limit price; neither rule is duplicated here.
 """
 
 from collections.abc import Iterator
@@ -29,18 +29,18 @@ from dca.core.model import (
 from dca.core.strategy import Place, worst_case
 
 DEEP_DROP_PERCENT = Decimal(90)
-"""A step that waits for a deeper fall than this is hardly meant."""
+"""A step that waits for a deeper drop than this is probably a mistake."""
 NAMELESS_PRICE = Decimal(100)
-"""The first price of a ladder when no quote is known: every price is then a percentage of it."""
+"""First price of a ladder without a quote: all prices are then percentages of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One buy, filled: level 0 is the base order. Dollars, coins and percent as the names say.
 
-    `spent`, `held`, `average_price`, `take_profit_price` and `break_even_price` (what a sale must bring to
-    give the money back after fees) are those of the cycle after this buy; `rise_percent` is how far the price
-    has to rise from this step to the take-profit.
+    `spent`, `held`, `average_price`, `take_profit_price` and `break_even_price` (the sale price that recovers
+    the cost after fees) are the cycle's after this buy; `rise_percent` is how far the price must rise from
+    this step to the take-profit.
     """
 
     level: int
@@ -58,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """The buys of one cycle. `missing`: how many of them the exchange would not take at their price."""
+    """The buys of one cycle. `missing`: how many of them the exchange would not accept at their price."""
 
     asset: Asset
     steps: tuple[Step, ...]
@@ -66,7 +66,7 @@ class Ladder:
 
 
 def nameless_rules(symbol: str) -> TradingRules:
-    """Stands for an exchange that does not answer: the finest steps, and hardly a smallest order."""
+    """Trading rules to use when the exchange does not answer: the finest increments, almost no minimum."""
     finest = Decimal("1e-9")
     return TradingRules(
         symbol=symbol, tradable=True, min_order_size=finest, qty_increment=finest, price_increment=finest
@@ -101,7 +101,7 @@ def _steps(asset: Asset, rules: TradingRules, first_price: Decimal, now: datetim
 
 
 def _filled(asset: Asset, action: Place, rules: TradingRules, seq: int, now: datetime) -> Order:
-    """The order that the action places, filled whole at its limit."""
+    """The order that the action places, filled completely at its limit."""
     sent = Order(
         id=seq,
         asset_id=asset.id,
@@ -168,7 +168,7 @@ def _step(asset: Asset, cycle: Cycle, orders: list[Order], rules: TradingRules) 
 
 
 def fee_percent() -> Decimal:
-    """What buying and selling again costs, in percent of the price: the fees of both, rounding left out."""
+    """The round-trip fee in percent of the price: buy and sell, without rounding."""
     kept = 1 - ledger.TAKER_FEE_RATE
     return (1 / (kept * kept) - 1) * HUNDRED
 
@@ -180,8 +180,8 @@ def spread_percent(quote: Quote) -> Decimal:
 def warnings(
     ladder: Ladder, quote: Quote | None, buying_power: Decimal | None, cycle: Cycle | None = None
 ) -> list[str]:
-    """What is allowed and hardly meant, in words. The quote must be a good one; None: not known. `cycle` is
-    the asset's live one, if there is one."""
+    """Warnings about settings that are valid but probably a mistake. `quote` must be a good one, or None if
+    not known; `cycle` is the asset's live cycle, if any."""
     asset = ladder.asset
     found = [
         *_about_take_profit(asset, quote),
@@ -189,16 +189,16 @@ def warnings(
     ]
     worst, to_come = worst_case(asset, cycle), strategy.still_to_come(asset, cycle)
     if buying_power is not None and to_come > buying_power:
-        left = "" if to_come == worst else f", of which ${to_come:,.2f} may still be bought,"
+        left = "" if to_come == worst else f" (${to_come:,.2f} still to buy)"
         found.append(
-            f"the worst case of ${worst:,.2f}{left} is more than the account's buying power of "
-            f"${buying_power:,.2f}: the last buys would be refused"
+            f"the worst case of ${worst:,.2f}{left} exceeds the account's buying power of "
+            f"${buying_power:,.2f}: the last buys would be rejected"
         )
     return found
 
 
 def repair(ladder: Ladder, quote: Quote | None, warning: str) -> str:
-    """What a person types against a warning about a ladder."""
+    """The command that fixes a warning about a ladder."""
     symbol = ladder.asset.asset_symbol
     if warning.startswith("take_profit_percent"):
         costs = fee_percent() + (ZERO if quote is None else spread_percent(quote))
@@ -221,7 +221,7 @@ def _about_take_profit(asset: Asset, quote: Quote | None) -> Iterator[str]:
     elif percent <= fees + spread:
         yield (
             f"take_profit_percent {plain(percent)} is below fees and spread together "
-            f"({fees:.3f} % + {spread:.2f} %): hardly anything is won"
+            f"({fees:.3f} % + {spread:.2f} %): almost no profit is left"
         )
 
 
@@ -230,10 +230,10 @@ def _about_depth(ladder: Ladder) -> Iterator[str]:
     if ladder.missing and ladder.steps:
         yield (
             f"{ladder.missing} of {asset.max_safety_orders} safety orders can never be bought: after "
-            f"{ladder.steps[-1].level} of them the price has fallen by 100 %"
+            f"{ladder.steps[-1].level} of them the price would be down 100 %"
         )
     elif ladder.missing:
-        yield "at this price the exchange takes no order of base_order_amount dollars: below its smallest"
+        yield "base_order_amount is below the exchange's minimum order at this price"
     if ladder.steps and ladder.steps[-1].drop_percent >= DEEP_DROP_PERCENT:
         last = ladder.steps[-1]
         yield (

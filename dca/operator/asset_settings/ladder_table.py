@@ -1,4 +1,4 @@
-"""A ladder on the operator's screen, with the market it stands in."""
+"""Prints a ladder, together with the pair's current quote and the account's buying power."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ from dca.operator.session import Tools
 from dca.operator.sheet import Pair, Sheet
 
 SHOWN_STEPS = 14
-"""A longer ladder is shown by its beginning and its end."""
+"""Most steps shown; of a longer ladder, the first ones and the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
-    """What the exchange says of a pair now. `trouble`: why nothing, or no price, is known."""
+class PairOnExchange:
+    """A pair's trading rules and quote, and the account's buying power, as far as the exchange gave them.
+
+    `trouble`: why nothing, or no price, is known.
+    """
 
     rules: TradingRules | None = None
     quote: Quote | None = None
@@ -29,7 +32,7 @@ class Market:
     trouble: str | None = None
 
     def problems(self, asset: Asset) -> list[str]:
-        """What keeps the asset from being traded, as far as that is known."""
+        """Known reasons why the asset cannot be traded."""
         known = self.rules if self.answered else ladder.nameless_rules(asset.asset_symbol)
         return strategy.asset_problems(asset, known)
 
@@ -38,51 +41,55 @@ class Market:
         return self.buying_power is not None
 
     def ladder(self, asset: Asset, tools: Tools) -> Ladder:
-        """From the ask, if there is one; else from ladder.NAMELESS_PRICE."""
+        """The asset's ladder from the ask, or from ladder.NAMELESS_PRICE without a quote."""
         now = tools.clock.now()
         if self.rules is None or self.quote is None:
             return ladder.build(asset, ladder.nameless_rules(asset.asset_symbol), ladder.NAMELESS_PRICE, now)
         return ladder.build(asset, self.rules, self.quote.ask, now)
 
 
-def look(tools: Tools, symbol: str) -> Market:
-    """Ask the exchange about a pair; its silence is told, and stops nothing."""
+def ask_exchange(tools: Tools, symbol: str) -> PairOnExchange:
+    """Ask the exchange about a pair; if it does not answer, `trouble` says so."""
     try:
         power = tools.broker.account().non_marginable_buying_power
         rules = tools.broker.trading_rules().get(symbol)
     except ExchangeUnavailable as error:
-        return Market(trouble=f"the exchange does not answer ({error})")
+        return PairOnExchange(trouble=f"the exchange does not answer ({error})")
     if rules is None:
-        return Market(buying_power=power)
+        return PairOnExchange(buying_power=power)
     try:
         quote = tools.broker.latest_quotes([symbol], tools.clock.now()).get(symbol)
     except ExchangeUnavailable as error:
-        return Market(rules=rules, buying_power=power, trouble=f"the exchange gives no quote ({error})")
+        return PairOnExchange(
+            rules=rules, buying_power=power, trouble=f"the exchange gives no quote ({error})"
+        )
     problem = "it has none" if quote is None else _problem_of(quote, tools)
     if problem is not None:
-        return Market(rules=rules, buying_power=power, trouble=f"no good quote of {symbol}: {problem}")
-    return Market(rules=rules, quote=quote, buying_power=power)
+        return PairOnExchange(
+            rules=rules, buying_power=power, trouble=f"no usable quote for {symbol}: {problem}"
+        )
+    return PairOnExchange(rules=rules, quote=quote, buying_power=power)
 
 
 def _problem_of(quote: Quote, tools: Tools) -> str | None:
-    """Whether a quote is good enough for an example; its age is not asked for."""
+    """Why a quote is not good enough for an example, or None; its age does not matter."""
     return strategy.quote_problem(
         quote, quote.at, max_age_seconds=Decimal(1), max_spread_percent=tools.settings.max_spread_percent
     )
 
 
-def show(console: Console, built: Ladder, market: Market) -> None:
-    """The ladder as a table, and where its first price comes from."""
+def show(console: Console, built: Ladder, market: PairOnExchange) -> None:
+    """Print the ladder as a table, and where its first price comes from."""
     if market.quote is None:
         formatting.tell(
-            console, f"{market.trouble or 'no price is known'}: prices are in percent of the first."
+            console, f"{market.trouble or 'no price is known'}: prices are percentages of the first."
         )
     else:
         at = market.quote.at
         formatting.tell(
             console,
             f"From the exchange's ask of {formatting.price(market.quote.ask)} ({at:%Y-%m-%d %H:%M:%S} UTC), "
-            "if the price then falls and falls:",
+            "if the price keeps falling:",
         )
     if built.steps:
         _sheet(built.steps, relative=market.quote is None).show(console)
@@ -129,11 +136,11 @@ def show_worst_case(
     console: Console,
     asset: Asset,
     cycle: Cycle | None,
-    market: Market,
+    market: PairOnExchange,
     others: Sequence[tuple[Asset, Cycle | None]],
 ) -> None:
-    """Dollars at most, alone and with all `others` that buy; and what may still be bought, against what the
-    account can spend."""
+    """Print the worst case in dollars, alone and with the `others` that are enabled, and the share of the
+    account's buying power that the buys still to come would take."""
     worst = strategy.worst_case(asset, cycle)
     to_come = strategy.still_to_come(asset, cycle)
     formatting.tell(
@@ -152,7 +159,7 @@ def show_worst_case(
 
 
 def _parts(asset: Asset, cycle: Cycle | None) -> str:
-    """What a worst case is the sum of."""
+    """The terms of a worst case, in words."""
     if cycle is not None and cycle.bought_cost > 0:
         spent, to_come = -cycle.net_profit, strategy.still_to_come(asset, cycle)
         return f"spent {formatting.dollars(spent)} + still to come {formatting.dollars(to_come)}"
@@ -163,7 +170,7 @@ def _parts(asset: Asset, cycle: Cycle | None) -> str:
 
 def _share(amount: Decimal, buying_power: Decimal | None) -> str:
     if not buying_power:
-        return "" if buying_power is None else ", and the account has no buying power"
+        return "" if buying_power is None else "; the account has no buying power"
     share = amount * HUNDRED / buying_power
     power = formatting.dollars(buying_power)
     return f", {formatting.percent(share)} % of the account's buying power of ${power}"

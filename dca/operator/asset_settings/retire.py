@@ -1,4 +1,4 @@
-"""./bot remove, retire: an asset that is not to be traded any more leaves."""
+"""./bot remove, retire: stop trading an asset for good."""
 
 import argparse
 from dataclasses import replace
@@ -14,11 +14,11 @@ from dca.operator.asset_settings import ladder
 from dca.operator.session import Command, Tools
 
 NOTHING = Position(symbol="", qty=Decimal(0), qty_available=Decimal(0))
-"""What the account holds is not asked: the operator says what became of the coins."""
+"""Stands for the account's position, which is not read: the operator says what happened to the coins."""
 
 
 def was_traded(tools: Tools, asset: Asset) -> bool:
-    """Whether an order of it is in the books, which then keep its row."""
+    """Whether the asset has orders in the ledger, so that its row must stay."""
     return bool(tools.store.transaction(lambda tx: tx.order_reports(asset.asset_symbol, 1)))
 
 
@@ -31,9 +31,9 @@ def _remove(given: argparse.Namespace, tools: Tools) -> int:
     asset = tools.asset(given.symbol)
     symbol = asset.asset_symbol
     if was_traded(tools, asset):
-        raise AssetProblem(f"{symbol} was traded, and its orders stay in the books: ./bot retire {symbol}")
+        raise AssetProblem(f"{symbol} was traded, so its orders must stay: use ./bot retire {symbol}")
     formatting.tell(
-        tools.console, f"The row of {symbol} goes, and with it its cycle, which never had an order."
+        tools.console, f"This deletes the row of {symbol} and its cycle, which never had an order."
     )
     if not tools.confirmed(f"Remove {symbol}?", yes=given.yes):
         formatting.tell(tools.console, "Nothing was changed.")
@@ -46,27 +46,25 @@ def _remove(given: argparse.Namespace, tools: Tools) -> int:
     try:
         tools.store.transaction(work)
     except OurBug as error:  # an order's row holds it fast
-        raise AssetProblem(f"{symbol} was traded meanwhile: ./bot retire {symbol}") from error
-    formatting.tell(tools.console, f"{symbol} is removed; ./bot add {symbol} adds it again.")
+        raise AssetProblem(f"{symbol} was traded in the meantime: use ./bot retire {symbol}") from error
+    formatting.tell(tools.console, f"{symbol} removed. To add it again: ./bot add {symbol}")
     return 0
 
 
 def _retire_arguments(parser: argparse.ArgumentParser) -> None:
     _remove_arguments(parser)
-    parser.add_argument(
-        "--price", type=positive, help="what was got elsewhere for one coin that it still holds"
-    )
+    parser.add_argument("--price", type=positive, help="dollars received elsewhere per coin still held")
 
 
 def _retire(given: argparse.Namespace, tools: Tools) -> int:
-    """Disable it and end its live cycle, so that nothing of it is left to trade. Its history stays."""
+    """Disable an asset and end its live cycle. Its history stays."""
     asset = tools.asset(given.symbol)
     symbol = asset.asset_symbol
     if not was_traded(tools, asset):
-        raise AssetProblem(f"{symbol} was never traded: ./bot remove {symbol}")
+        raise AssetProblem(f"{symbol} was never traded: use ./bot remove {symbol}")
     cycle = tools.store.transaction(lambda tx: tx.live_cycle(asset.id))
     if cycle is None and not asset.is_enabled:
-        formatting.tell(tools.console, f"{symbol} is retired already: disabled, without a live cycle.")
+        formatting.tell(tools.console, f"{symbol} is already retired: disabled, without a live cycle.")
         return 0
     price = _price(tools, given, asset, cycle)
     for line in _effects(asset, cycle, price):
@@ -75,15 +73,15 @@ def _retire(given: argparse.Namespace, tools: Tools) -> int:
         formatting.tell(tools.console, "Nothing was changed.")
         return 1
     tools.store.transaction(lambda tx: _write(tx, tools, asset, cycle, price))
-    formatting.tell(tools.console, f"{symbol} is retired; ./bot enable {symbol} would trade it again.")
+    formatting.tell(tools.console, f"{symbol} retired. To trade it again: ./bot enable {symbol}")
     return 0
 
 
 def _price(tools: Tools, given: argparse.Namespace, asset: Asset, cycle: Cycle | None) -> Decimal | None:
-    """At what the coins that are still held are booked as sold; None if there are none.
+    """The price at which coins still held are booked as sold; None if none are held.
 
     Raises:
-        AssetProblem: the exchange can sell them, an order may still fill, or nobody said what they brought.
+        AssetProblem: the exchange can sell them, an order is in flight, or no price is given or known.
     """
     symbol = asset.asset_symbol
     if cycle is None:
@@ -102,13 +100,13 @@ def _price(tools: Tools, given: argparse.Namespace, asset: Asset, cycle: Cycle |
     bid = None if rules is None else bid_of(tools, symbol)
     if bid is None:
         raise AssetProblem(
-            f"{held}, and the exchange does not sell them: say with --price what one coin brought elsewhere"
+            f"{held}, which cannot be sold on the exchange: give --price, the dollars received per coin"
         )
     return bid
 
 
 def _effects(asset: Asset, cycle: Cycle | None, price: Decimal | None) -> list[str]:
-    lines = [f"{asset.asset_symbol} is bought and sold no more; its cycles and orders stay in the books."]
+    lines = [f"{asset.asset_symbol} will no longer be traded; its cycles and orders stay in the database."]
     if cycle is not None and price is not None:
         qty, at = formatting.coins(cycle.quantity), formatting.price(price)
         lines.append(f"The {qty} that cycle {cycle.id} holds are booked as sold outside at {at}.")
@@ -121,7 +119,7 @@ def _write(tx: Transaction, tools: Tools, asset: Asset, seen: Cycle | None, pric
     if seen is not None:
         cycle, orders = live(tx, asset)
         if cycle.version != seen.version:
-            raise StartRefused("not retired: the cycle has changed meanwhile; look again")
+            raise StartRefused("not retired: the cycle changed in the meantime; run it again")
         if price is not None:
             rules = ladder.nameless_rules(asset.asset_symbol)
             holding = Holding(asset=asset, cycle=cycle, orders=tuple(orders), position=NOTHING, rules=rules)
@@ -140,12 +138,12 @@ def _write(tx: Transaction, tools: Tools, asset: Asset, seen: Cycle | None, pric
 
 COMMANDS: dict[str, Command] = {
     "remove": Command(
-        help="take out the row of an asset that was never traded",
+        help="delete the row of an asset that was never traded",
         add_arguments=_remove_arguments,
         run=_remove,
     ),
     "retire": Command(
-        help="trade an asset no more, and end its cycle; what it did stays in the books",
+        help="stop trading an asset and end its cycle; its history stays",
         add_arguments=_retire_arguments,
         run=_retire,
     ),
