@@ -1,1 +1,1 @@
-"""What ./bot does before the project's own packages are there: standard library only."""
+"""The part of ./bot that runs before the project's packages are installed: standard library only."""

@@ -1,4 +1,4 @@
-"""Packages of the distribution (Debian, Ubuntu): installed when we may, named in one line when not."""
+"""Packages of the distribution (Debian, Ubuntu): installed if we are root, else named in one line."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def is_here() -> bool:
 
 
 def _as_root() -> list[str] | None:
-    """What to put before a command that needs root; None if we may not be root."""
+    """The prefix of a command that needs root ([] or sudo); None if we cannot become root."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
@@ -34,16 +34,16 @@ def may_install() -> bool:
 
 
 def install(packages: Sequence[str], *, starts_services: bool = False) -> bool:
-    """Install packages and nothing that they merely recommend; removes none. Says whether it worked.
+    """Install packages without their recommendations; removes none. Returns whether it worked.
 
-    `starts_services`: the packages would start a server of their own, which is kept from happening.
+    `starts_services`: the packages would start a server of their own, which is prevented.
     """
     root = _as_root()
     if root is None or not is_here():
         return False
     env = ["env", *(f"{name}={value}" for name, value in _QUIET.items())]
     if not _updated:
-        logged([*root, *env, "apt-get", "update"])  # a mirror that is down need not matter
+        logged([*root, *env, "apt-get", "update"])  # a mirror that is down may not matter
         _updated.append(True)
     command = [*root, *env, "apt-get", "install", "-y", "--no-install-recommends", "--no-remove", *packages]
     if not starts_services:
@@ -54,7 +54,7 @@ def install(packages: Sequence[str], *, starts_services: bool = False) -> bool:
 
 @contextmanager
 def _no_services(root: list[str]) -> Iterator[None]:
-    """While this lasts, no package starts a service (invoke-rc.d asks policy-rc.d)."""
+    """A context in which no package starts a service (invoke-rc.d asks policy-rc.d)."""
     if _POLICY.exists():
         yield
         return

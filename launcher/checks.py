@@ -1,4 +1,4 @@
-"""./bot test: everything that must hold, step by step."""
+"""./bot test: all tests and checks, step by step."""
 
 import os
 import secrets
@@ -51,11 +51,11 @@ ON_MYSQL = (
         "tests/alerts/test_review.py",
     ),
 )
-"""What the server has a say in."""
+"""Tests that depend on the database server."""
 TEST_USER = "dca_test"
 POLL_SECONDS = 0.1
 FAST = ("--innodb-flush-log-at-trx-commit=0",)
-"""Tests do not outlive a power cut."""
+"""Server options that trade durability for speed: tests do not survive a power cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,8 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A program that must end with 0. `database`: it gets a server to make databases on. `beside`: it
-    mostly waits, so it runs beside those that compute. `mysql`: the folder of the server it runs on,
+    """A program that must exit with 0. `database`: it gets a server to make databases on. `beside`: it
+    mostly waits, so it runs alongside those that compute. `mysql`: the folder of the server it runs on,
     instead of MariaDB."""
 
     name: str
@@ -82,7 +82,7 @@ class Step:
 
 
 def steps(options: Options) -> list[Step]:
-    """What is run, in this order."""
+    """The steps to run, in order."""
     slow = ("-m", "") if options.full else ("-m", "not slow")
     found = [
         Step(name="lint", command=("ruff", "check", ".", "bot")),
@@ -127,9 +127,9 @@ def _proofs(options: Options) -> list[Step]:
 
 
 def _on_mysql(options: Options) -> list[Step]:
-    """All that depends on the server, and a demo, on MySQL, where there is one."""
+    """The tests that depend on the server, and a demo, on MySQL if there is one."""
     if options.mysql is None:
-        say(f"MySQL: left out, {mysql.VARIABLE} names none (docs/development.md tells how to get one)")
+        say(f"MySQL: skipped, {mysql.VARIABLE} is not set (docs/development.md says how to get one)")
         return []
     tests = ("pytest", "--numprocesses=2", *ON_MYSQL)
     return [
@@ -139,7 +139,7 @@ def _on_mysql(options: Options) -> list[Step]:
 
 
 def _replays(options: Options) -> list[Step]:
-    """Replays of recorded data, where there is some."""
+    """Replays of recorded data, if there is any."""
     folder = Path(options.data) if options.data else ROOT.parent / "shared" / "data"
     found = []
     for symbol, name in REPLAYS.items():
@@ -147,12 +147,12 @@ def _replays(options: Options) -> list[Step]:
             command = ("demo", "--replay", str(folder / name), "--symbol", symbol)
             found.append(Step(name=f"replay of {symbol}", command=command))
         else:
-            say(f"replay of {symbol}: left out, {name} is not in {folder} (--data DIR says where)")
+            say(f"replay of {symbol}: skipped, {name} is not in {folder} (set the folder with --data DIR)")
     return found
 
 
 def main(options: Options) -> int:
-    """Run all steps, also after a failure; returns 0 if none failed."""
+    """Run all steps, even after a failure; returns 0 if none failed."""
     started = time.monotonic()
     options = replace(options, mysql=os.environ.pop(mysql.VARIABLE, None))  # for its own steps only
     setup.ensure(development=True, database=True)
@@ -168,7 +168,7 @@ def main(options: Options) -> int:
 
 @dataclass(slots=True)
 class Running:
-    """A step at work. Its output is shown when it has ended: two steps would write between each other."""
+    """A running step. Its output is shown when it has ended, as two steps run at once."""
 
     step: Step
     process: subprocess.Popen[bytes]
@@ -178,7 +178,7 @@ class Running:
 
 
 class Lanes:
-    """Steps that mostly compute in one row, those that mostly wait in another beside it."""
+    """Two lists to run side by side: steps that mostly compute, and steps that mostly wait."""
 
     def __init__(self, wanted: Sequence[Step]) -> None:
         self._waiting = [deque(each for each in wanted if each.beside == beside) for beside in (False, True)]
@@ -221,7 +221,7 @@ class Lanes:
 
 
 def _start(step: Step) -> Running:
-    """Run a module of the virtual environment in the project's folder, as long as we live."""
+    """Run a module of the virtual environment in the project's folder; it ends when we do."""
     started = time.monotonic()
     needs = ExitStack()
     known = _test_server(needs) if step.database else {}

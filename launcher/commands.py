@@ -1,4 +1,4 @@
-"""Running other programs: into the log, with the parent's death as their own."""
+"""Running other programs, with output to the log; they end when their parent ends."""
 
 import ctypes
 import os
@@ -28,14 +28,14 @@ def _dies_with_parent(number: int) -> Callable[[], None]:
 
     def before_exec() -> None:
         prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the wish was made known
+        if os.getppid() != parent:  # the parent ended before the call above took effect
             os._exit(1)
 
     return before_exec
 
 
 def find(*names: str) -> str | None:
-    """The first of these programs that is there: in PATH, or where servers are kept."""
+    """The first of these programs found in PATH or in the folders of server programs."""
     folders = [os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/bin"]
     folders += ["/usr/libexec", "/usr/local/mysql/bin", "/opt/mariadb/bin", "/sbin", "/usr/bin"]
     path = os.pathsep.join(folders)
@@ -52,9 +52,9 @@ def spawn(
     on_death: int = signal.SIGTERM,
     inherit: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program that ends when we do. Output goes to a file, or where ours goes.
+    """Start a program that ends when we do. Its output goes to a file, or where ours goes.
 
-    `own_session`: the terminal's Ctrl-C does not reach it. `env` is all it gets; None: what we have.
+    `own_session`: the terminal's Ctrl-C does not reach it. `env`: its whole environment; None: ours.
     `inherit`: it gets the open files that are marked for it, like set-up's lock.
     """
     return subprocess.Popen(
@@ -91,8 +91,8 @@ if asked:
     end()
 sys.exit(abs(child.wait()))
 """
-"""Runs a program in a group of its own, and ends the whole group when it is asked to end: what a program
-starts itself (the venv module starts pip) does not hear of its parent's death."""
+"""A script that runs a program in its own process group and ends the whole group on SIGTERM: a grandchild
+(the venv module starts pip) is not signaled when its parent ends."""
 
 
 def logged(command: Sequence[str | Path]) -> int:
@@ -112,7 +112,7 @@ def logged(command: Sequence[str | Path]) -> int:
 
 
 def stop(process: subprocess.Popen[bytes], patience_seconds: float) -> int:
-    """End a process that we started: SIGTERM, and SIGKILL when that is not heard. Returns its code."""
+    """End a process that we started: SIGTERM, then SIGKILL if it does not react. Returns its exit code."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""A database server of our own: its own folder, socket and port, gone when we are gone."""
+"""A private database server: own folder, socket and port; it ends when we end."""
 
 import fcntl
 import getpass
@@ -29,12 +29,12 @@ _READY = "ready"
 class PrivateServer:
     """A server under var/db/ that only this operating-system user can administer; MySQL's is var/db-mysql/.
 
-    A second one at the same time takes var/db.2/ and so on. Nothing outside is read or touched: no my.cnf,
-    no running server. After a crash the next start recovers what was committed.
+    A second one at the same time takes var/db.2/ and so on. Nothing outside the folder is read or touched: no
+    my.cnf, no running server. After a crash the next start recovers what was committed.
     """
 
     def __init__(self, directory: Path = VAR / "db", *, options: Sequence[str] = ()) -> None:
-        self._wish = directory
+        self._first_choice = directory
         self._options = tuple(options)
         self.directory = directory
         self.socket = Path()
@@ -65,11 +65,11 @@ class PrivateServer:
         """Start, and wait until it answers.
 
         Raises:
-            SetUpProblem: if it does not; with the end of its log.
+            SetUpProblem: it does not start; includes the end of its log.
         """
         self._programs = server_packages.ensure()
         if self._programs.is_mysql:
-            self._wish = self._wish.with_name(f"{self._wish.name}-mysql")
+            self._first_choice = self._first_choice.with_name(f"{self._first_choice.name}-mysql")
         self._take_directory()
         with ExitStack() as undo:
             undo.callback(self.stop)
@@ -83,7 +83,7 @@ class PrivateServer:
             undo.pop_all()
 
     def stop(self) -> None:
-        """End the server that we started, and nothing else; harmless when there is none."""
+        """End the server that we started; does nothing if there is none."""
         if self._process is not None:
             stop(self._process, 20)
             self._process = None
@@ -95,11 +95,11 @@ class PrivateServer:
             self._lock = None
 
     def create_database(self, name: str, user: str, password: str) -> None:
-        """An empty database, and a user who may do everything in it (and nothing elsewhere)."""
+        """Create an empty database, and a user with all privileges on it alone."""
         self.create_user(user, password, f"`{_word(name)}`.*", first=f"CREATE DATABASE `{_word(name)}`;\n")
 
     def create_user(self, user: str, password: str, on: str = "*.*", *, first: str = "") -> None:
-        """A user with all rights on databases; on all of them unless told otherwise."""
+        """Create a user with all privileges on databases; by default on all of them."""
         secret = password.replace("\\", "\\\\").replace("'", "\\'")
         statements = [first]
         for host in ("localhost", "127.0.0.1"):
@@ -113,15 +113,15 @@ class PrivateServer:
         self.run(f"DROP DATABASE IF EXISTS `{_word(name)}`;\n")
 
     def databases(self) -> list[str]:
-        """The names of all databases that are not the server's own."""
+        """The names of all databases except the server's own."""
         own = {"information_schema", "performance_schema", "mysql", "sys", "Database"}
         return [name for name in self.run("SHOW DATABASES;\n").split() if name not in own]
 
     def run(self, statements: str, database: str | None = None) -> str:
-        """Have the command-line client run statements as the server's administrator; returns its output.
+        """Run statements as the server's administrator with the command-line client; returns its output.
 
         Raises:
-            SetUpProblem: with the server's words.
+            SetUpProblem: with the server's message.
         """
         assert self._programs is not None, "the server has been started"
         command = [*self._programs.client, "--default-character-set=utf8mb4", "--batch"]
@@ -135,15 +135,15 @@ class PrivateServer:
         return answer.stdout
 
     def load(self, file: Path, database: str) -> None:
-        """Run a file of statements in a database: what `mysql database < file` does."""
+        """Run a file of statements in a database, like `mysql database < file`."""
         self.run(file.read_text(encoding="utf-8"), database)
 
     def _take_directory(self) -> None:
         """Lock the folder, or the next one if another launch has it."""
-        make_folder(self._wish.parent)
+        make_folder(self._first_choice.parent)
         for number in range(1, _MOST_AT_ONCE + 1):
-            name = self._wish.name if number == 1 else f"{self._wish.name}.{number}"
-            directory = self._wish.with_name(name)
+            name = self._first_choice.name if number == 1 else f"{self._first_choice.name}.{number}"
+            directory = self._first_choice.with_name(name)
             make_folder(directory)
             directory.chmod(0o700)
             lock = (directory / "lock").open("w")
@@ -154,7 +154,9 @@ class PrivateServer:
                 continue
             self.directory, self._lock = directory, lock
             return
-        raise SetUpProblem(f"{_MOST_AT_ONCE} servers run under {self._wish.parent} already; end one of them")
+        raise SetUpProblem(
+            f"{_MOST_AT_ONCE} servers already run under {self._first_choice.parent}; end one of them"
+        )
 
     def _install(self) -> None:
         """Make an empty data directory; only this system user may log in, over the socket. MySQL's root has
@@ -173,7 +175,7 @@ class PrivateServer:
                 command += ["--skip-test-db", "--skip-name-resolve"]
             code = logged(command)
         if code != 0:
-            raise SetUpProblem(f"the database directory could not be made; {LOG} ends:\n{tail(LOG)}")
+            raise SetUpProblem(f"could not create the database directory; end of {LOG}:\n{tail(LOG)}")
         (self.directory / _READY).touch()
 
     def _temporary(self) -> Path:

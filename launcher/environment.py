@@ -1,4 +1,4 @@
-"""The virtual environment venv/: made once, completed when the requirements change."""
+"""The virtual environment venv/: created once, updated when the requirements change."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ _OURS = "made by ./bot\n"
 
 
 def ensure(*, development: bool = False) -> None:
-    """See to it that venv/ has everything; does and says nothing when it has.
+    """Make sure that venv/ has all packages; silent if it has.
 
-    A venv made by hand is completed, never replaced; one of ours is made anew when its Python is gone.
+    A venv that the user created is completed, never replaced; ours is recreated if its Python is gone.
 
     Raises:
         SetUpProblem: with what to do.
@@ -89,14 +89,14 @@ def _too_old(python: str) -> bool:
 
 
 def _make() -> None:
-    """Make venv/ anew; what an interrupted try left is cleared."""
+    """Recreate venv/, clearing what an interrupted attempt left."""
     _ensure_venv_module()
     if VENV.exists():
         shutil.rmtree(VENV)
     make_folder(VENV)
     UNFINISHED.write_text(_OURS, encoding="utf-8")
     if logged([sys.executable, "-m", "venv", VENV]) != 0:
-        raise SetUpProblem(f"venv/ could not be made; {LOG} ends:\n{tail(LOG)}")
+        raise SetUpProblem(f"could not create venv/; end of {LOG}:\n{tail(LOG)}")
 
 
 def _ensure_venv_module() -> None:
@@ -123,4 +123,4 @@ def _install(wanted: list[str]) -> None:
     safe = ["--require-hashes", "--only-binary=:all:"]
     code = logged([*pip, "install", "--disable-pip-version-check", "--no-input", *safe, *files])
     if code != 0:
-        raise SetUpProblem(f"pip could not install {' and '.join(wanted)}; {LOG} ends:\n{tail(LOG)}")
+        raise SetUpProblem(f"pip could not install {' and '.join(wanted)}; end of {LOG}:\n{tail(LOG)}")

@@ -1,4 +1,4 @@
-"""./bot: what it can do, and how each command is started."""
+"""./bot: the list of commands, and starting each of them."""
 
 import argparse
 import difflib
@@ -12,44 +12,44 @@ from launcher import checks, setup
 from launcher.environment import PYTHON
 from launcher.output import ROOT, SetUpProblem, complain
 
-DEMO = "watch the real bot trade on a local exchange, to finished cycles"
-TEST = "run everything that must hold (--full: also what takes longer)"
+DEMO = "watch the real bot complete cycles on a local exchange"
+TEST = "run all tests and checks (--full: also the slow ones)"
 PROOF = {
-    "prove": "simulate the bot under faults by seed; crash points; single faults",
-    "chaos": "real processes, and something that kills, stops and cuts them",
-    "fuzz": "hostile input from everywhere",
-    "bite": "plant faults in a copy of the source: each has to be caught",
-    "mutate": "small mistakes by a tool, [MODULE]: a test has to notice each",
+    "prove": "simulate the bot under seeded faults and crashes at every step",
+    "chaos": "run real processes while killing, stopping and cutting them off",
+    "fuzz": "send hostile input from every side",
+    "bite": "plant faults in a copy of the source; each must be caught",
+    "mutate": "make small changes to a MODULE; a test must notice each",
 }
-BENCH = "what the bot costs, each figure beside a floor of the same run"
-EXCHANGE = "run the local paper exchange by itself, for any Alpaca client"
-MIGRATE = "bring the database of .env to the schema of this version"
-HELP = "this list"
+BENCH = "measure resource use and latency, next to a floor"
+EXCHANGE = "run only the local paper exchange, for any Alpaca client"
+MIGRATE = "upgrade the database to this version's schema"
+HELP = "show this list"
 OPERATOR = {
-    "install": "ask for what .env lacks, make tables and crontab, then doctor",
-    "uninstall": "take the crontab's block away; database, logs and .env stay",
-    "status": "one screen: what every asset is doing, and whether all is alive",
-    "why": "why BTC/USD: why it is not buying, why it is not selling",
-    "doctor": "check everything there is to check, with the remedy for each",
-    "assets": "the rows of dca_assets",
-    "add": "add BTC/USD --base 20 ...: show the ladder, then trade a new pair",
+    "install": "complete .env, create tables and crontab, then run doctor",
+    "uninstall": "remove the crontab block; database, logs and .env stay",
+    "status": "one screen: every asset's state, and the health of every script",
+    "why": "why BTC/USD: why it is not buying or selling",
+    "doctor": "run every check, with a remedy for each failure",
+    "assets": "list the rows of dca_assets",
+    "add": "add BTC/USD --base 20 ...: preview the ladder of a new pair, add it",
     "set": "set BTC/USD --take-profit 1.5 ...: change an asset's settings",
-    "enable": "enable BTC/USD: buy again",
-    "disable": "disable BTC/USD: no more buys; what is held is sold in profit",
-    "remove": "remove BTC/USD: take out the row of a pair that was never traded",
-    "retire": "retire BTC/USD: trade it no more; its history stays",
-    "pause": "no buys of any asset (--all: no orders at all)",
-    "resume": "end a pause, or what the watchdog made of too many crashes",
-    "sell": "sell BTC/USD: cancel what is open, sell what the cycle holds",
-    "adopt": "adopt BTC/USD: take coins that the account holds into the cycle",
-    "accept": "accept BTC/USD: book a difference as traded outside; ends a lock",
-    "cycles": "cycles and what they earned",
-    "orders": "orders, newest first",
+    "enable": "enable BTC/USD: allow buys again",
+    "disable": "disable BTC/USD: stop buys; take-profits still sell",
+    "remove": "remove BTC/USD: delete the row of a pair that was never traded",
+    "retire": "retire BTC/USD: stop trading it; its history stays",
+    "pause": "stop all buys (--all: all orders)",
+    "resume": "end a pause; resume BTC/USD: unlock an asset",
+    "sell": "sell BTC/USD: cancel the open buy, sell everything the cycle holds",
+    "adopt": "adopt BTC/USD: add coins already on the account to the cycle",
+    "accept": "accept BTC/USD: book a difference as traded outside, and unlock",
+    "cycles": "list cycles and their profit",
+    "orders": "list orders, newest first",
     "profit": "net profit --by day, asset or month",
     "export": "cycles and orders as CSV",
-    "stop": "stop main_app --for 2h: watchdog and caretakers stand down",
-    "start": "end a stop before its time",
-    "test-email": "send a mail by the ALERT_EMAIL_* settings",
+    "stop": "stop main_app, watchdog and caretakers for a time (--for 2h)",
+    "start": "start main_app: ends a stop early, and a crash loop's stop",
+    "test-email": "send a test mail",
 }
 PROOF_PACKAGES = {
     "prove": "simulation",
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         complain(f"bot: {problem}")
         return 1
     except KeyboardInterrupt:
-        print("\nbot: stopped; the next start goes on from here", file=sys.stderr)
+        print("\nbot: stopped; run it again to continue", file=sys.stderr)
         return 130
 
 

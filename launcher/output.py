@@ -1,4 +1,4 @@
-"""What set-up says: one line per step, and one line when something is in the way."""
+"""Set-up's output: one line per step, and one line per problem."""
 
 import os
 import shutil

@@ -64,7 +64,7 @@ def test_sell_shows_first_and_does_nothing_without_a_yes(rig: Rig, tmp_path: Pat
     code, said = bot(rig, tmp_path, "sell BTC/USD")
     assert code == 1
     assert "holds 0.1995, bought for $20.00 (average 100.00)" in said
-    assert "At the bid of 100.00 it brings $19.95, net -0.10." in said
+    assert "At the bid of 100.00 the proceeds are $19.95, net -0.10." in said
     assert rig.cycle().exit_requested_at is None
     assert audit(rig) == []
 
@@ -110,7 +110,7 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
     assert (cycle.quantity, cycle.safety_orders) == (Decimal("0.4995"), 2)
     assert cycle.average_purchase_price == Decimal("94")
     assert cycle.last_order_fill_price == Decimal("90")
-    assert audit(rig) == ["cycle 1: 0.3 taken in at 90, level 2"]
+    assert audit(rig) == ["cycle 1: 0.3 adopted at 90, level 2"]
     assert check(rig).changed == 0
     rig.look()
     rig.quote("95.9")
@@ -122,7 +122,7 @@ def test_adopted_coins_are_sold_with_the_rest(rig: Rig, tmp_path: Path) -> None:
 def test_adopting_warns_of_a_safety_order_that_is_due_at_once(rig: Rig, tmp_path: Path) -> None:
     rig.deposit("0.3")
     _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110")
-    assert "WARNING: the bid is 100.00, so it is bought at once" in said
+    assert "WARNING: the bid is 100.00, so it buys immediately" in said
     _, said = bot(rig, tmp_path, "adopt BTC/USD --price 110 --level 3")
     assert "none is left" in said
 

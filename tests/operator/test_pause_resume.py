@@ -41,7 +41,7 @@ def test_pause_all_is_a_halt(bot: Operator, store: Store) -> None:
     assert bot.types("pause", "--all", "--yes").code == 0
     assert control(store).mode is Mode.HALT
     softer = bot.types("pause", "--yes")
-    assert "less of a pause than now" in softer.flat
+    assert "relaxes the current pause" in softer.flat
     assert control(store).mode is Mode.EXITS_ONLY
 
 
@@ -57,7 +57,7 @@ def test_nothing_changes_without_a_yes(bot: Operator, store: Store, command: str
 def test_pause_shows_the_open_orders(bot: Operator, ready: Store) -> None:
     ready.transaction(lambda tx: tx.insert_order(ours()))
     done = bot.types("pause", "--yes")
-    assert "Open orders: buys 1, sells 0. They are not canceled, and may still fill:" in done.flat
+    assert "Open orders: buys 1, sells 0. They are not canceled and may still fill:" in done.flat
     assert "BTC/USD buy 0.2 at 100.00 (dca-" in done.flat
     assert len(ready.transaction(lambda tx: tx.open_orders())) == 1
 
@@ -69,7 +69,7 @@ def test_what_a_pause_means() -> None:
     lines = effect_of_pause(running, Mode.EXITS_ONLY, [])
     assert lines == [
         "Now run: buys and sells.",
-        "Then exits_only: no buys; what is held is still sold in profit.",
+        "Then exits_only: no buys; take-profits still sell.",
         "No order is open.",
     ]
     sale = effect_of_pause(running, Mode.HALT, [order(Purpose.TAKE_PROFIT)])
@@ -78,7 +78,7 @@ def test_what_a_pause_means() -> None:
 
 def test_resume_with_nothing_to_end(bot: Operator, store: Store) -> None:
     done = bot.types("resume", "--yes")
-    assert done.code == 0 and "There is no pause to end." in done.out and effects(store) == []
+    assert done.code == 0 and "Nothing is paused." in done.out and effects(store) == []
 
 
 def test_resume_makes_the_watchdog_forget(bot: Operator, store: Store) -> None:
@@ -86,7 +86,7 @@ def test_resume_makes_the_watchdog_forget(bot: Operator, store: Store) -> None:
     write_memory(bot.state_dir, Memory(left_down_at=NOW))
     assert bot.types("resume").code == 1 and memory.exists(), "not asked, not done"
     done = bot.types("resume", "--yes")
-    assert done.code == 0 and "watchdog forgets" in done.flat and not memory.exists()
+    assert done.code == 0 and "crash count is reset" in done.flat and not memory.exists()
     assert forget_crashes(bot.state_dir) is False
     assert len(effects(store)) == 1
 
@@ -102,7 +102,7 @@ def test_resume_ends_the_lock_of_a_crash_and_no_other_lock(bot: Operator, ready:
     assert refused.code == 1 and "0.5 coins missing" in refused.err and "./bot accept ETH/USD" in refused.err
     assets = ready.transaction(lambda tx: tx.assets())
     assert [each.lock_reason for each in assets] == [None, "0.5 coins missing"]
-    assert effects(ready) == [("BTC/USD", "lock ended; it was: died three times")]
+    assert effects(ready) == [("BTC/USD", "unlocked; reason was: died three times")]
     assert "not locked" in bot.types("resume", "BTC/USD", "--yes").out
 
 
@@ -111,7 +111,7 @@ def test_resume_of_an_asset_leaves_the_pause(bot: Operator, ready: Store) -> Non
     ready.transaction(lambda tx: tx._write("UPDATE dca_assets SET lock_kind = NULL", []))
     ready.transaction(lambda tx: tx.set_mode(Mode.HALT, "bo: storm"))
     done = bot.types("resume", "BTC/USD", "--yes")
-    assert done.code == 0 and "locked by hand" in done.flat
+    assert done.code == 0 and "locked manually" in done.flat
     assert "The mode is still halt (bo: storm)" in done.flat
     assert control(ready).mode is Mode.HALT
     assert ready.transaction(lambda tx: tx.assets())[0].lock_reason is None
@@ -121,5 +121,5 @@ def test_resume_names_the_locks_it_does_not_end() -> None:
     halted = Control(install_id="abcd1234", account_id=None, epoch=1, mode=Mode.HALT, mode_reason="bo: storm")
     crashed = asset(lock_reason="died", lock_kind=LockKind.CRASH)
     lines = effect_of_resume(halted, [crashed, asset()], left_down=False)
-    assert lines[0] == "Now halt (bo: storm): no orders at all, no sales either."
-    assert lines[-1] == "BTC/USD is locked after a crash: died. It stays so until ./bot resume BTC/USD."
+    assert lines[0] == "Now halt (bo: storm): no orders at all, not even sells."
+    assert lines[-1] == "BTC/USD is locked after a crash: died. To unlock: ./bot resume BTC/USD"

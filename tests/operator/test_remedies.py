@@ -132,7 +132,7 @@ def test_a_pair_that_the_exchange_never_had_is_removed(bot: Operator, store: Sto
     (line,) = told_by_doctor(bot, GONE)
     assert line["level"] == "FAIL" and "no such pair" in line["fact"]
     assert f"./bot remove {GONE} if it was never traded" in bot.types("why", GONE).flat
-    assert "was never traded: ./bot remove" in bot.types("retire", GONE).err
+    assert "was never traded: use ./bot remove" in bot.types("retire", GONE).err
     assert bot.types(*command_in(line["remedy"], "remove")).code == 0
     assert store.transaction(lambda tx: (tx.assets(), tx.live_cycles())) == ([], [])
     assert effects(store) == ["removed"]
@@ -156,10 +156,10 @@ def test_a_traded_pair_that_is_gone_is_retired(bot: Operator, store: Store, *, h
         values |= {"average_purchase_price": D(100), "last_order_fill_price": D(100)}
         store.transaction(lambda tx: tx.update_cycle(replace(tx.cycle(1), buy_fee_qty=D("0.0005"), **values)))
     (line,) = told_by_doctor(bot, GONE)
-    assert "was traded, and its orders stay in the books: ./bot retire" in bot.types("remove", GONE).err
+    assert "was traded, so its orders must stay: use ./bot retire" in bot.types("remove", GONE).err
     typed = command_in(line["remedy"], "retire")
     if held:
-        assert "say with --price what one coin brought" in bot.types(*typed).err
+        assert "give --price, the dollars received per coin" in bot.types(*typed).err
         typed += ["--price", "90"]
     followed = bot.types(*typed)
     assert followed.code == 0, followed.err
@@ -168,7 +168,7 @@ def test_a_traded_pair_that_is_gone_is_retired(bot: Operator, store: Store, *, h
     (ended,) = bot.types("cycles", GONE, "--json").json()
     assert ended["status"] == ("complete" if held else "error")
     assert not store.transaction(lambda tx: tx.assets())[0].is_enabled
-    assert "retired already" in bot.types("retire", GONE, "--yes").flat
+    assert "already retired" in bot.types("retire", GONE, "--yes").flat
 
 
 def test_a_pair_that_can_be_sold_is_sold_before_it_is_retired(rig: Rig, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_an_edited_row_is_never_accepted_as_a_trade(rig: Rig, tmp_path: Path) ->
     )
     with pytest.raises(AssetProblem) as refused:
         at_the_rig(rig, tmp_path, "resume BTC/USD --yes")
-    assert "put the row right" in str(refused.value) and "accept" not in str(refused.value)
+    assert "correct the row" in str(refused.value) and "accept" not in str(refused.value)
     told = lock_details.finding(rig.asset(), rig.cycle(), [more]).evidence
     assert "accept" not in told and "docs/operations.md" in told
 

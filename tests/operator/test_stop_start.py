@@ -97,7 +97,7 @@ def test_stopped_for_a_while_and_started_before_its_time(bot: BotProcess, store:
     assert stood_down.returncode == 0 and "standing down until" in stood_down.stdout
     assert not runs(bot)
     again = types(bot, "stop", "--for", "30m", "--yes")
-    assert "takes the place of" in again.stdout and 29 < minutes_left(bot) <= 30
+    assert "replaces the current stop" in again.stdout and 29 < minutes_left(bot) <= 30
 
     store.transaction(lambda tx: tx.set_mode(Mode.EXITS_ONLY, "watchdog"))
     left_down = Memory(left_down_at=datetime.now(UTC), deaths=(datetime.now(UTC),))
@@ -109,7 +109,7 @@ def test_stopped_for_a_while_and_started_before_its_time(bot: BotProcess, store:
     assert "exits_only (watchdog): ./bot resume" in " ".join(started.stdout.split())
     memory = read_memory(bot.folder / "state")
     assert memory.was_running and memory.deaths == () and memory.left_down_at is None
-    assert "runs already" in types(bot, "start", "--yes").stdout
+    assert "already running" in types(bot, "start", "--yes").stdout
     effects = [action.effect for action in store.transaction(lambda tx: tx.actions())]
     assert len(effects) == 3 and "main_app was started: pid" in effects[0] and "a new disk" in effects[2]
 
@@ -136,7 +136,7 @@ def test_what_does_not_start_says_why(
     try:
         assert read_memory(state).left_down_at is None
         said = " ".join(done.stdout.split())
-        assert "It waits" in said and "does not accept the keys" in said
+        assert "It is waiting" in said and "does not accept the keys" in said
     finally:
         assert types(bot, "stop", "--yes").returncode == 0
     assert not runs(bot)
@@ -151,7 +151,7 @@ def test_the_database_may_be_what_the_maintenance_is_about(
         eventually(lambda: runs(bot))
         done = types(bot, "stop", "--yes")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "Not noted in the audit table" in done.stdout
+        assert "Not recorded in operator_actions" in done.stdout
         assert not runs(bot) and current(bot) is not None
     finally:
         end(bot)

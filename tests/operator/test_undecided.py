@@ -165,7 +165,7 @@ def test_sell_ends_no_lock_that_is_for_something_else_too(rig: Rig, tmp_path: Pa
     ghost(rig)
     check(rig)
     edit(rig, "UPDATE dca_assets SET lock_reason = 'coins are missing (I31, I09)'")
-    assert "sold once it is not" in bot(rig, tmp_path, "sell BTC/USD --yes")[1]
+    assert "sold once unlocked" in bot(rig, tmp_path, "sell BTC/USD --yes")[1]
     assert rig.asset().lock_reason is not None
 
 
@@ -211,7 +211,7 @@ def test_a_ghost_s_coins_in_an_ended_cycle_are_adopted_into_the_live_one(rig: Ri
     checked_for_days(rig)
     assert "I31" in numbers(rig)
     code, said = bot(rig, tmp_path, "adopt BTC/USD --price 100 --yes")
-    assert code == 0 and "0.1995 of them are those of cycle 1" in said
+    assert code == 0 and "0.1995 of them leave cycle 1" in said
     assert rig.store.transaction(lambda tx: tx.cycle(1)).quantity == 0
     assert (rig.cycle().id, rig.cycle().quantity) == (2, Decimal("0.1995"))
     rig.clock.pass_seconds(300)

@@ -74,7 +74,7 @@ def _add(given: argparse.Namespace, tools: Tools) -> int:
 
 def _about_sales(asset: Asset) -> str:
     profit, drop = plain(asset.take_profit_percent), plain(asset.buy_order_price_deviation_percent)
-    rest = f"cools down {asset.cooldown_period} s or until the price is {drop} % lower"
+    rest = f"cools down for {asset.cooldown_period} s or until the price is {drop} % lower"
     return f"It sells {profit} % above the average, then {rest}."
 
 

@@ -1,7 +1,7 @@
 """An asset's ladder: every buy of one cycle if the price keeps falling, and its worst case.
 
-Pure. Each step is what strategy.decide does at a price that just reaches the next level, booked by the ledger as
-filled at the limit price; neither rule is duplicated here.
+Pure. Each step is what strategy.decide does at a price that just reaches the next level, booked by the ledger
+as filled at the limit price; neither rule is duplicated here.
 """
 
 from collections.abc import Iterator
