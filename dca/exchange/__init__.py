@@ -1,1 +1,1 @@
-"""Alpaca in our words: REST, streams, parsing, request budget."""
+"""The interface to Alpaca: REST, streams, parsing, request budget."""

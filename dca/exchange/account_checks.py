@@ -1,4 +1,4 @@
-"""What must be right before the first order; each failure is one line that says what to do."""
+"""The checks before the first order; each failure is one line that says what to do."""
 
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -12,18 +12,17 @@ from dca.runtime import database_owner
 from dca.runtime.settings import ExchangeSettings, Venue
 
 SAME_MOMENT = timedelta(seconds=1)
-"""The same time in other decimals."""
+"""Tolerance for the account's creation time, which the database stores with fewer decimals."""
 
 
 def begin(
     store: Store, broker: MainBroker, clock: Clock, exchange: ExchangeSettings, database: str, us: str
 ) -> Control:
-    """Check what has to be right before the first order, and count this start: older ones may no longer
-    trade.
+    """Run the checks before the first order, and count this start: earlier ones may no longer trade.
 
     Raises:
-        StartRefused: with what the operator has to do.
-        Unavailable: database or exchange do not answer; try again.
+        StartRefused: a check failed; says what the operator must do.
+        Unavailable: the database or the exchange does not answer; try again.
     """
     account = read_account(broker, exchange)
     check_account(account)
@@ -53,7 +52,7 @@ def read_account(broker: Broker, settings: ExchangeSettings) -> Account:
             raise
         raise KeysRefused(
             f"{settings.trading_url} does not accept the keys ({error.status}): check APCA_API_KEY_ID and "
-            "APCA_API_SECRET_KEY; paper and live accounts have keys of their own"
+            "APCA_API_SECRET_KEY; paper and live accounts have separate keys"
         ) from error
 
 
@@ -63,9 +62,9 @@ def check_account(account: Account) -> None:
     """
     why = None
     if account.status != "ACTIVE":
-        why = f"its status is {account.status}: finish the account's set-up in Alpaca's dashboard"
+        why = f"its status is {account.status}: finish setting up the account in Alpaca's dashboard"
     elif account.account_blocked or account.trading_blocked:
-        why = "it is blocked: ask Alpaca's support"
+        why = "it is blocked: contact Alpaca support"
     elif account.trade_suspended_by_user:
         why = "trading is suspended by its user: switch it on in Alpaca's dashboard"
     elif account.crypto_status != "ACTIVE":
@@ -94,8 +93,8 @@ def check_binding(control: Control, account: Account, database: str) -> None:
 
 
 def other_account(control: Control, account: Account, database: str) -> str | None:
-    """Why an account is not the one that the database has traded; None if it is. The exchange may be another
-    one behind the same id: a local one that was started anew, a paper account that was reset."""
+    """Why an account is not the one that the database has traded; None if it is. An account with the same id
+    may still be a new one: a restarted local exchange, or a paper account that was reset."""
     if control.account_id is not None and control.account_id != account.id:
         return (
             f"the database {database} has traded account {control.account_id}, and the keys are of account "
@@ -106,7 +105,7 @@ def other_account(control: Control, account: Account, database: str) -> str | No
         return (
             f"the database {database} has traded an account {account.id} that was made at "
             f"{then:%Y-%m-%d %H:%M:%S} UTC, and the exchange has one of that id made at "
-            f"{now:%Y-%m-%d %H:%M:%S} UTC: it was started anew or reset, and knows none of its orders: use "
+            f"{now:%Y-%m-%d %H:%M:%S} UTC: it was restarted or reset and has none of its orders: use "
             "an empty database for it"
         )
     return None
@@ -122,6 +121,6 @@ def check_owner(tx: Transaction, us: str, now: datetime, database: str) -> None:
 
 
 def describe(venue: Venue, settings: ExchangeSettings, rules: dict[str, TradingRules]) -> dict[str, object]:
-    """What the first log line says of where orders go."""
+    """Where orders go, for the first log line."""
     tradable = sum(each.tradable for each in rules.values())
     return {"venue": venue.value, "at": urlsplit(settings.trading_url).netloc, "pairs": tradable}

@@ -20,15 +20,15 @@ Read = Callable[[dict[str, Any]], list[parsing.Json]]
 
 
 def executions(read: Read, orders: Sequence[Order]) -> list[Execution]:
-    """The single fills of these orders, oldest first, as far as the list has them by now."""
+    """The individual fills of these orders listed so far, oldest first."""
     return fills_and_fees(read, orders, FILLS)[0]
 
 
 def fills_and_fees(
     read: Read, orders: Sequence[Order], types: str = f"{FILLS},{FEES}"
 ) -> tuple[list[Execution], list[Charge]]:
-    """These orders' fills, oldest first, and the fees of whichever order, as far as the list has them by now:
-    no further back than it takes to find all fills, nor than two pages: main_app's loop waits for it."""
+    """These orders' fills listed so far, oldest first, and the fees listed in the same period, of any order.
+    Reads only until all fills are found and two pages at most, because main_app's loop waits for it."""
     missing = {order.exchange_order_id: order.filled_qty for order in orders}
     query = _query(types, min(order.created_at for order in orders) - timedelta(minutes=5))
     found: list[Execution] = []
@@ -48,10 +48,10 @@ def fills_and_fees(
 
 
 def sales(read: Read, symbol: str, after: datetime) -> list[Execution]:
-    """What was sold of a pair since then, whoever sold it.
+    """All sales of a pair on the account since `after`, the bot's or not.
 
     Raises:
-        ExchangeUnavailable: also when the list cannot be had whole.
+        ExchangeUnavailable: also if the list is incomplete.
     """
     query = _query(FILLS, after)
     found: list[Execution] = []

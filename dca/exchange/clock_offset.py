@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from dca.core.interfaces import Clock, MainBroker
 
 MOST_SECONDS = 5.0
-"""So much the clocks may differ: the age of a quote is the difference of the two."""
+"""Largest clock difference accepted: a quote's age is computed from both clocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """`ahead_seconds`: of ours, against the middle of the round trip. `doubt_seconds`: half of that trip; the
-    exchange read its clock anywhere within."""
+    """One comparison of the clocks. `ahead_seconds`: how far ours is ahead, measured at the middle of the
+    round trip. `doubt_seconds`: half of the round trip, the uncertainty of that."""
 
     ahead_seconds: float
     doubt_seconds: float = 0.0
 
     @property
     def is_wrong(self) -> bool:
-        """Beyond doubt: a slow answer is no wrong clock."""
+        """Whether the clock is off by more than the limit, allowing for the uncertainty of a slow answer."""
         return abs(self.ahead_seconds) - self.doubt_seconds > MOST_SECONDS
 
     @property
@@ -29,7 +29,7 @@ class ClockReading:
 
 def read(broker: MainBroker, clock: Clock) -> ClockReading:
     """Raises:
-    ExchangeUnavailable: nothing is known.
+    ExchangeUnavailable: no usable answer.
     """
     asked, before = clock.now(), clock.monotonic()
     theirs = broker.clock()

@@ -1,7 +1,7 @@
-"""urllib3's connections: to whichever of a server's addresses answers, with one time limit for an answer.
+"""urllib3 connections with one time limit for the whole response, to whichever server address answers.
 
-urllib3 and requests count the read time limit anew for every piece that arrives: a server that sends a byte
-now and then is listened to for ever (F15). And they wait for each address of a name in turn (addresses.py).
+urllib3 and requests restart the read timeout with every piece that arrives, so a server that sends a byte now
+and then can hold them forever (F15). They also wait for each address of a name in turn (addresses.py).
 """
 
 import http.client
@@ -26,7 +26,7 @@ class _Raw(Protocol):
 
 
 class _Until(io.RawIOBase):
-    """Reads a socket until a moment of the monotonic clock, and raises TimeoutError from then on."""
+    """Reads a socket until a deadline of the monotonic clock, then raises TimeoutError."""
 
     def __init__(self, raw: _Raw, source: socket.socket, until: float) -> None:
         self._raw = raw
@@ -50,7 +50,7 @@ class _Until(io.RawIOBase):
 
 
 class _Answer(http.client.HTTPResponse):
-    """From its first line to its last byte within the time."""
+    """A response that must arrive completely, first line to last byte, before the deadline."""
 
     def __init__(self, source: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
         super().__init__(source, *args, **kwargs)
@@ -58,13 +58,13 @@ class _Answer(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """Takes its read time limit for that of the whole answer."""
+    """A connection whose read timeout applies to the whole response."""
 
     _addresses: Sequence[addresses.Address] = ()
     _address: addresses.Address | None = None
 
     def _new_conn(self) -> socket.socket:
-        """What urllib3 calls to connect, with its errors."""
+        """Connect, raising urllib3's own errors."""
         assert self.timeout is not None
         try:
             self._addresses = addresses.of(self._dns_host, self.port)
@@ -92,8 +92,8 @@ class _Connection(HTTPConnection):
 
 class _SecureConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
-        """An address that took the connection and is silent in the middle of TLS was sent no request yet: the
-        next one is tried, once."""
+        """Connect; if the address goes silent during the TLS handshake, try the next one, once. No request
+        has been sent by then."""
         try:
             super().connect()
         except TimeoutError:

@@ -1,7 +1,7 @@
 """Alpaca's JSON, turned into values. Pure; REST and streams send the same shapes (alpaca.md 2 to 7).
 
-A tolerant reader: unknown fields and unknown statuses pass, a missing or senseless one that matters
-raises ValueError, which the caller turns into "not known".
+A tolerant reader: unknown fields and statuses pass; a missing or invalid field that matters raises
+ValueError, which the caller turns into "not known".
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ Json = Mapping[str, Any]
 _SMALLEST_STEP = Decimal("1e-9")
 """Alpaca takes nine decimals (alpaca.md 3)."""
 _SMALLEST, _LARGEST = -40, 12
-"""Powers of ten. Below 1e13 coins or dollars every amount fits the ledger's columns, to the last decimal."""
+"""Limit as a power of ten: amounts below 1e13 coins or dollars fit the ledger's columns exactly."""
 _PRICES = (Decimal("1e-10"), Decimal("1e10"))
-"""What the price columns can hold: from, and below."""
+"""Range of the price columns: the lower bound inclusive, the upper exclusive."""
 _MOST_DOLLARS = Decimal("1e12")
 _LONGEST_NUMBER, _LONGEST_TEXT, _LONGEST_ID, _LONGEST_STATUS = 64, 200, 64, 32
 _YEARS = range(1970, 2200)
 _NO_TIME = "0001-01-01T00:00:00Z"
-"""How a server written in Go says that there is none."""
+"""The zero time of a server written in Go, which means no time."""
 
 
 def number(value: Any) -> Decimal:
@@ -57,25 +57,25 @@ def number(value: Any) -> Decimal:
     if not result:
         return ZERO
     if not _SMALLEST <= result.adjusted() <= _LARGEST:  # abs() and < would round, and raise, themselves
-        raise ValueError(f"not a possible amount: {value!r}")
+        raise ValueError(f"amount out of range: {value!r}")
     return result
 
 
 def text(raw: Json, name: str, longest: int = _LONGEST_TEXT) -> str:
-    """A text that can be stored and printed: no control characters, no halves of characters."""
+    """A text that can be stored and printed: no control characters, no lone surrogates."""
     value = _object(raw).get(name)
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is missing in {_brief(raw)}")
     if len(value) > longest or not value.isprintable():
-        raise ValueError(f"{name} makes no sense: {value[:_LONGEST_TEXT]!r}")
+        raise ValueError(f"{name} is invalid: {value[:_LONGEST_TEXT]!r}")
     return value
 
 
 def _identifier(raw: Json, name: str) -> str:
-    """An id of the exchange's own."""
+    """An id assigned by the exchange."""
     value = text(raw, name, _LONGEST_ID)
     if not value.isascii():
-        raise ValueError(f"{name} makes no sense: {value!r}")
+        raise ValueError(f"{name} is invalid: {value!r}")
     return value
 
 
@@ -85,9 +85,9 @@ def moment(value: Any) -> datetime:
         raise ValueError(f"not a time: {_brief(value)}")
     parsed = datetime.fromisoformat(value)
     if parsed.tzinfo is None:
-        raise ValueError(f"a time without a zone: {value!r}")
+        raise ValueError(f"time without a time zone: {value!r}")
     if parsed.year not in _YEARS:
-        raise ValueError(f"not a possible time: {value!r}")
+        raise ValueError(f"invalid time: {value!r}")
     return parsed.astimezone(UTC)
 
 
@@ -102,7 +102,7 @@ def _object(raw: Any) -> Json:
 
 
 def listed(raw: Any) -> list[Json]:
-    """A list of objects: anything else, an error's body for one, is not an empty list."""
+    """A list of objects. Anything else, such as an error's body, raises: it is not an empty list."""
     if not isinstance(raw, list):
         raise ValueError(f"not a list: {_brief(raw)}")
     return [_object(each) for each in raw]
@@ -126,9 +126,9 @@ def _optional_amount(raw: Json, name: str) -> Decimal | None:
 
 
 def _filled(raw: Json, status: str) -> tuple[Decimal, Decimal | None]:
-    """What was filled and at which price, 0 or None as long as nothing is said of it.
+    """Filled quantity and average price; 0 and None while the order is open and the fields are missing.
 
-    Nothing said is not nothing filled: of an order that has ended it would be booked, and bought again.
+    A missing quantity is not 0 for an order that has ended: 0 would be booked, and the order bought again.
     """
     said, price = _optional_amount(raw, "filled_qty"), _optional_amount(raw, "filled_avg_price")
     qty = ZERO if said is None else said
@@ -142,12 +142,12 @@ def _filled(raw: Json, status: str) -> tuple[Decimal, Decimal | None]:
 def _trade(qty: Decimal, price: Decimal) -> None:
     least, limit = _PRICES
     if qty <= 0 or not least <= price < limit or qty * price >= _MOST_DOLLARS:
-        raise ValueError(f"not a possible trade: {qty} at {price}")
+        raise ValueError(f"invalid trade: {qty} at {price}")
 
 
 def snapshot(raw: Json) -> Snapshot:
     """An order object."""
-    # A status that is new to us may be of any length, and is one that may still fill.
+    # An unknown status may have any length; such an order may still fill.
     status = text(raw, "status")[:_LONGEST_STATUS]
     filled_qty, filled_avg_price = _filled(raw, status)
     return Snapshot(
@@ -166,7 +166,7 @@ def snapshot(raw: Json) -> Snapshot:
 
 
 def snapshot_of(raw: Json, client_order_id: str) -> Snapshot:
-    """The order object that was asked for, and no other."""
+    """The order object, which must be the one asked for."""
     found = snapshot(raw)
     if found.client_order_id != client_order_id:
         raise ValueError(f"asked for {client_order_id}, got {found.client_order_id}")
@@ -174,7 +174,8 @@ def snapshot_of(raw: Json, client_order_id: str) -> Snapshot:
 
 
 def trading_rules(raw: Json) -> TradingRules:
-    """An asset object. No size or step is finer than what an order may carry: of 0 coins nothing is sold."""
+    """An asset object. Sizes and increments are never finer than an order's decimals, so no quantity rounds
+    to 0."""
     return TradingRules(
         symbol=text(raw, "symbol"),
         tradable=raw.get("tradable") is True and raw.get("status") == "active",
@@ -185,8 +186,8 @@ def trading_rules(raw: Json) -> TradingRules:
 
 
 def snapshots(raws: list[Any]) -> list[Snapshot]:
-    """Those order objects that make sense. A person's odd order must not hide ours; one of ours that is
-    missing from the list is looked up by itself."""
+    """The valid order objects. An invalid order of someone else must not hide ours; one of ours that is
+    missing from the list is looked up individually."""
     found = []
     for raw in raws:
         with suppress(ValueError, RecursionError):
@@ -195,7 +196,7 @@ def snapshots(raws: list[Any]) -> list[Snapshot]:
 
 
 def position(raw: Json, symbol: str) -> Position:
-    """A position object; `symbol` is ours, with the slash that positions leave out."""
+    """A position object. `symbol` is our form, with the slash that positions omit."""
     if text(raw, "symbol").replace("/", "") != symbol.replace("/", ""):
         raise ValueError(f"asked for {symbol}, got {text(raw, 'symbol')}")
     qty = number(raw.get("qty"))
@@ -218,7 +219,7 @@ def _or_default(value: Decimal | None, default: Decimal) -> Decimal:
 
 
 def _flag(raw: Json, name: str) -> bool:
-    """A switch; one that is left out is off, one that cannot be read is not."""
+    """A boolean; a missing one is False, an invalid one raises."""
     value = raw.get(name)
     if value is not None and not isinstance(value, bool):
         raise ValueError(f"{name} is neither true nor false: {_brief(value)}")
@@ -246,8 +247,8 @@ def execution(raw: Json) -> Execution:
 
 
 def charge(raw: Json) -> Charge | None:
-    """A row of the list of fees (alpaca.md 4): coins in `qty`, or dollars in `net_amount`; None for one that
-    is no coin trade's, or says too little."""
+    """A row of the fee list (alpaca.md 4): coins in `qty`, or dollars in `net_amount`; None for one that does
+    not belong to a coin trade or lacks fields."""
     with suppress(ValueError):
         at = _optional_moment(_object(raw), "created_at") or moment(f"{text(raw, 'date')}T23:59:59Z")
         coins, dollars = _optional_number(raw, "qty"), _optional_number(raw, "net_amount")
@@ -259,10 +260,10 @@ def charge(raw: Json) -> Charge | None:
 
 
 def is_sale(raw: Json, symbol: str) -> bool:
-    """Whether a FILL activity is one of coins of this pair that were sold.
+    """Whether a FILL activity is a sale of this pair.
 
     Raises:
-        ValueError: it does not say so much.
+        ValueError: its fields do not tell.
     """
     return text(_object(raw), "side") != "buy" and text(raw, "symbol").replace("/", "") == symbol.replace(
         "/", ""
@@ -270,10 +271,10 @@ def is_sale(raw: Json, symbol: str) -> bool:
 
 
 def stream_quote(raw: Json, received_at: datetime) -> Quote:
-    """A `q` message of the market-data stream; `t` is a datetime by then.
+    """A `q` message of the market-data stream, with `t` already a datetime.
 
     Raises:
-        ValueError: a price that is no finite number (F26); the rest is for the strategy's gate to judge.
+        ValueError: a price that is not a finite number (F26); the strategy's quote check judges the rest.
     """
     at = _object(raw).get("t")
     if not isinstance(at, datetime):
@@ -288,7 +289,7 @@ def stream_quote(raw: Json, received_at: datetime) -> Quote:
 
 
 def rest_quote(symbol: str, raw: Json, received_at: datetime) -> Quote:
-    """One of the latest quotes that REST gives; `t` is text there."""
+    """A latest quote from REST, where `t` is text."""
     return Quote(
         symbol=symbol,
         bid=number(_object(raw).get("bp")),
@@ -299,7 +300,7 @@ def rest_quote(symbol: str, raw: Json, received_at: datetime) -> Quote:
 
 
 def rest_book(symbol: str, raw: Json) -> Book:
-    """One of the latest order books that REST gives. Levels of size 0 are none (alpaca.md 7)."""
+    """A latest order book from REST, without levels of size 0 (alpaca.md 7)."""
     book = Book(symbol)
     book.apply(
         BookMessage(
@@ -314,5 +315,5 @@ def rest_book(symbol: str, raw: Json) -> Book:
 
 
 def _levels(raw: Any) -> list[RawLevel]:
-    """A side of a book; a side that is left out is empty."""
+    """One side of an order book; a missing side is empty."""
     return [(float(number(each.get("p"))), float(number(each.get("s")))) for each in listed(raw or [])]

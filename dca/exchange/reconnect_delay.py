@@ -1,17 +1,17 @@
-"""How long to wait before a stream is opened again. Pure."""
+"""The delay before a stream is reopened. Pure."""
 
 PAUSES_SECONDS = (1, 2, 4, 8, 16, 30)
 STEADY_SECONDS = 60
-"""A connection that lasted longer was a good one: the next pause is short again."""
+"""A connection that lasted longer than this was a good one, and resets the delay."""
 
 
 class Pauses:
-    """How long a stream that ended is left alone: longer every time, and short again after a good one."""
+    """A reconnect delay that grows with each failure and resets after a good connection."""
 
     def __init__(self) -> None:
         self._failures = 0
 
     def after(self, lasted_seconds: float) -> int:
-        """Seconds, after a connection that lasted so long."""
+        """Seconds to wait after a connection that lasted `seconds`."""
         self._failures = 0 if lasted_seconds > STEADY_SECONDS else self._failures + 1
         return PAUSES_SECONDS[max(min(self._failures, len(PAUSES_SECONDS)) - 1, 0)]

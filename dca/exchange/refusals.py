@@ -1,7 +1,7 @@
-"""What the exchange means when it does not say yes. Pure.
+"""Classifies answers that do not accept an order: rejected or unknown. Pure.
 
-A gateway before it answers in its name, with pages and with codes of its own. Only what is in the exchange's
-own form, with a code that means no, is a no (F01); everything else is unknown.
+A gateway in front of the exchange may answer with its own pages and codes. Only an answer in the exchange's
+own form, with a code that means rejection, is a rejection (F01); anything else is unknown.
 """
 
 import json
@@ -9,7 +9,7 @@ import json
 from dca.core.model import DefiniteReject, Duplicate, SubmitOutcome, Unknown
 
 REFUSALS = frozenset({400, 401, 403, 404, 422})
-"""HTTP statuses of a no. Alpaca's own codes begin with one of them, like 40310000 (alpaca.md 2.7)."""
+"""HTTP statuses of a rejection. Alpaca's own codes begin with one of them, like 40310000 (alpaca.md 2.7)."""
 NOT_FOUND = 40410000
 _PER_STATUS = 100_000
 _LONGEST_MESSAGE = 300
@@ -17,7 +17,7 @@ _NO_JSON_OF_OURS = (ValueError, TypeError, AttributeError, ArithmeticError, Recu
 
 
 def outcome(status: int, body: str) -> SubmitOutcome:
-    """What became of an order that was not answered with a yes."""
+    """The outcome of an order whose answer did not accept it."""
     own = own_words(body)
     if own is None:
         beginning = " ".join(printable(body).split())[:_LONGEST_MESSAGE]
@@ -31,7 +31,7 @@ def outcome(status: int, body: str) -> SubmitOutcome:
 
 
 def own_words(body: str) -> tuple[int, str] | None:
-    """The code (0 if it gives none) and the text of an answer in the exchange's own form; None for any other
+    """The code (0 if missing) and the message of an answer in the exchange's own form; None for any other
     body."""
     try:
         parsed = json.loads(body)
@@ -42,5 +42,5 @@ def own_words(body: str) -> tuple[int, str] | None:
 
 
 def printable(text: str) -> str:
-    """Text from outside ends up on terminals, which obey control characters."""
+    """External text without control characters, which a terminal would execute."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

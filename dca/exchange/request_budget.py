@@ -1,8 +1,8 @@
-"""How many requests a minute we send, and which of them go when there are too many (F28).
+"""The request budget per minute, and which requests have priority when it runs short (F28).
 
-Alpaca takes 200 a minute of an account (alpaca.md 2.7). What is over that is answered with 429, and an order
-that is answered so has an unknown outcome: it is better not to send than to be refused. Nobody waits here: a
-thread that waited to buy could not sell meanwhile. What may not go now raises, and is tried again later.
+Alpaca allows 200 requests a minute per account (alpaca.md 2.7) and answers 429 beyond that. An order answered
+with 429 has an unknown outcome, so it is better not to send it. Nothing waits here: a thread waiting to buy
+could not sell in the meantime. A request over the budget raises, and is retried later.
 """
 
 import threading
@@ -17,7 +17,7 @@ from dca.core.model import Side
 
 
 class Kind(Enum):
-    """What a request is for. Each kind leaves to the better ones what only they may use."""
+    """What a request is for, highest priority first. Each kind leaves a reserve for the kinds above it."""
 
     EXIT = "sells and cancels"
     LOOK_UP = "look-ups"
@@ -30,23 +30,24 @@ class Kind(Enum):
 
 
 ALL_OF_MAIN_APP = 130
-"""Requests within any minute, by default. With three caretakers and one command, of an eighth each: 194."""
+"""Default requests within any minute. With three caretakers and one command at an eighth each: 194."""
 _SHARE_PERCENT = {Kind.EXIT: 100, Kind.LOOK_UP: 80, Kind.ORDINARY: 60}
 
 
 def main_app(per_minute: int) -> dict[Kind, int]:
-    """Up to how many requests of all kinds within a minute each kind is sent: by all threads of main_app."""
+    """For each kind, the total requests within a minute up to which it is sent, over all threads of
+    main_app."""
     return {kind: per_minute * percent // 100 for kind, percent in _SHARE_PERCENT.items()}
 
 
 def others(per_minute: int) -> dict[Kind, int]:
-    """Likewise for one run of a caretaker or of a command, where main_app has `per_minute`."""
+    """The same for one run of a caretaker or a command, given main_app's `per_minute`."""
     return dict.fromkeys(Kind, per_minute // 8)
 
 
 _WINDOW_SECONDS = 60.0
 _LEFT_PERCENT = {Kind.EXIT: -1, Kind.LOOK_UP: 15, Kind.ORDINARY: 30}
-"""A kind is not sent while the exchange has no more than this left of its limit, whoever used it up."""
+"""A kind is not sent while the exchange reports no more than this left of its limit, whoever used it."""
 _LONGEST_SECONDS, _SHORTEST_SECONDS, _FIRST_SECONDS = 60.0, 1.0, 2.0
 
 
@@ -64,7 +65,7 @@ class Pace:
         self._left_until = 0.0
 
     def take(self, kind: Kind) -> float:
-        """Count a request that is to be sent now; returns what `give_back` takes.
+        """Count a request about to be sent; returns a token for `give_back`.
 
         Raises:
             RateLimited: it must not be sent now.
@@ -80,12 +81,12 @@ class Pace:
             return now
 
     def give_back(self, taken: float) -> None:
-        """A request that was counted was not sent after all."""
+        """Take back a counted request that was not sent."""
         with self._lock, suppress(ValueError):  # too long ago to count
             self._sent.remove(taken)
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """What the exchange says of its limit. The names of headers in any case (requests' own mapping)."""
+        """Note the exchange's rate-limit headers; their names may have any case (requests' own mapping)."""
         with self._lock:
             now = self._clock.monotonic()
             reset = self._seconds_to_reset(headers)
@@ -93,7 +94,7 @@ class Pace:
             if left is not None and limit and reset is not None:  # a limit of 0 is none
                 self._left, self._limit, self._left_until = left, limit, now + reset
             if status == 429:
-                self._refusals += now >= self._refused_until  # several threads may be told at once
+                self._refusals += now >= self._refused_until  # several threads may get a 429 at once
                 grown = _FIRST_SECONDS * 2 ** min(self._refusals - 1, 10)
                 pause = _number(headers, "Retry-After") or reset or grown
                 pause = min(max(pause, _SHORTEST_SECONDS), _LONGEST_SECONDS)
@@ -107,11 +108,12 @@ class Pace:
         if kind is Kind.ORDINARY and now < self._refused_until:
             return f"the exchange answered 429; for {self._refused_until - now:.0f} s more"
         if now < self._left_until and self._left * 100 <= self._limit * _LEFT_PERCENT[kind]:
-            return f"the exchange takes {self._left} more of {self._limit} requests"
+            return f"the exchange allows {self._left} more of {self._limit} requests"
         return None
 
     def _seconds_to_reset(self, headers: Mapping[str, str]) -> float | None:
-        """By its clock and ours, which need not agree: never longer than its window of a minute."""
+        """When the limit resets, on our clock, which may differ from the exchange's: at most its one-minute
+        window."""
         at = _number(headers, "X-RateLimit-Reset")
         if at is None:
             return None

@@ -1,7 +1,7 @@
-"""Alpaca's REST API in our words. The only user of alpaca.
+"""Alpaca's REST API in our own types. The only module that imports alpaca.
 
-Orders are answered in one of four ways and in no other (model.SubmitOutcome). Reads return something
-fresh and complete, or raise: a failed read is never an empty one.
+Submitting an order has exactly four outcomes (model.SubmitOutcome). Reads return something fresh and
+complete, or raise: a failed read is never an empty one.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,28 +42,28 @@ R = TypeVar("R")
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
-"""For the whole answer, however slowly it comes (F15): with connecting, a request is over within 15 s."""
+"""Time limit for the whole response, however slowly it comes (F15); with connecting, 15 s per request."""
 IDLE_SECONDS = 15
-"""A connection that rested longer may have been closed by the other side, and an order sent on it would
-have an unknown outcome (F01): it is not used again."""
+"""Connections idle for longer are not reused: the other side may have closed them, and an order sent on one
+would have an unknown outcome (F01)."""
 
 _PAGE = 500
 _MAX_PAGES = 40
 _LONGEST_BODY = 20_000_000
-"""Bytes. The longest of Alpaca's, a page of orders, is below a megabyte."""
+"""Longest response body accepted, in bytes. Alpaca's longest, a page of orders, is below a megabyte."""
 _SHORTEST_SECRET = 8
 _UNCLEAR = (
     *(requests.RequestException, ValueError, TypeError, AttributeError, KeyError),
-    *(ArithmeticError, RecursionError),  # numbers and nesting beyond all measure
+    *(ArithmeticError, RecursionError),  # extreme numbers and nesting
 )
-"""What a broken connection raises, and a body that is not what it should be."""
+"""Exceptions of a broken connection or an invalid body."""
 
 
 class _Transport(HTTPAdapter):
-    """Gives every request a time limit, follows no redirect and trusts no idle connection.
+    """A session that gives every request a time limit, follows no redirect and reuses no idle connection.
 
     alpaca-py sets no time limit and takes a redirect's body for an answer (alpaca.md 1 and 8). An error page
-    may repeat what it was asked with: `secrets` are taken out of every body before anybody reads it.
+    may echo the request, so `secrets` are removed from every body before it is used.
     """
 
     _used_at = 0.0
@@ -88,9 +88,11 @@ class _Transport(HTTPAdapter):
         response._content = self._body_of(response)
         self._used_at = monotonic()
         if 300 <= response.status_code < 400:
-            raise requests.ConnectionError(f"redirected with {response.status_code}, which is not followed")
-        if not 200 <= response.status_code < 600:  # requests takes it for a yes
-            raise requests.ConnectionError(f"answered with {response.status_code}, which means nothing")
+            raise requests.ConnectionError(
+                f"redirected with {response.status_code}; redirects are not followed"
+            )
+        if not 200 <= response.status_code < 600:  # requests treats it as success
+            raise requests.ConnectionError(f"unexpected status {response.status_code}")
         return response
 
     def _body_of(self, response: requests.Response) -> bytes:
@@ -99,16 +101,16 @@ class _Transport(HTTPAdapter):
             body += chunk
             if len(body) > _LONGEST_BODY:
                 response.close()
-                raise requests.ConnectionError(f"an answer of more than {_LONGEST_BODY} bytes")
+                raise requests.ConnectionError(f"response longer than {_LONGEST_BODY} bytes")
         for secret in self._secrets:
             body = body.replace(secret, b"***")
         return bytes(body)
 
 
 def _prepare(client: RESTClient, secrets: list[str], pace: Pace | None) -> None:
-    """No retries: a POST that is sent again by the library is a second order (alpaca.md 8).
+    """Make a session without retries, because a repeated POST is a second order (alpaca.md 8).
 
-    Nothing of the environment or of ~/.netrc: no proxy, no other certificates, no other login.
+    It ignores the environment and ~/.netrc: no proxy, no other certificates, no other login.
     """
     client._retry_codes = []
     client._session.trust_env = False
@@ -118,12 +120,12 @@ def _prepare(client: RESTClient, secrets: list[str], pace: Pace | None) -> None:
 
 
 class Broker:
-    """One HTTP session, for one thread. `pace` is shared by all of a process."""
+    """Alpaca's REST API over one HTTP session, for one thread. `pace` is shared by the whole process."""
 
     def __init__(self, settings: ExchangeSettings, pace: Pace | None = None) -> None:
         self._pace = pace or Pace(SystemClock(), main_app(ALL_OF_MAIN_APP))
         self._reserved: float | None = None
-        # What TradingClient and CryptoHistoricalDataClient add to it are models, whose import brings pandas.
+        # TradingClient and CryptoHistoricalDataClient only add models, whose import loads pandas.
         self._trading = RESTClient(
             settings.trading_url, settings.key_id, settings.secret_key, api_version="v2", raw_data=True
         )
@@ -132,22 +134,23 @@ class Broker:
         )
         secrets = [settings.secret_key, settings.key_id]
         _prepare(self._trading, secrets, self._pace)
-        _prepare(self._data, secrets, None)  # another host, with a limit of its own
+        _prepare(self._data, secrets, None)  # another host, with its own limit
 
     def reserve(self, side: Side) -> None:
-        """Set the next `submit`'s request aside, before its order is claimed: an order that is claimed and
-        not sent would block its asset for the quiet period.
+        """Reserve the next `submit`'s request before its order is claimed: an order claimed but not sent
+        would block its asset for the quiet period.
 
         Raises:
-            RateLimited: not now.
+            RateLimited: the budget does not allow it now.
         """
         if self._reserved is not None:
-            self._pace.give_back(self._reserved)  # it came to no order
+            self._pace.give_back(self._reserved)  # no order was sent
             self._reserved = None
         self._reserved = self._pace.take(Kind.of(side))
 
     def submit(self, order: Order) -> SubmitOutcome:
-        """Send an order, exactly as its row says, as text (floats would change it: alpaca.md 8)."""
+        """Send an order exactly as its row says, with numbers as text (floats would alter them: alpaca.md
+        8)."""
         body = {
             "symbol": order.symbol,
             "side": order.side.value,
@@ -172,10 +175,10 @@ class Broker:
         return Accepted(snapshot=snapshot)
 
     def order(self, client_order_id: str) -> Snapshot | None:
-        """Look an order up by our id; None if the exchange says that it has none.
+        """Look an order up by our id; None if the exchange says that it does not exist.
 
         Raises:
-            ExchangeUnavailable: nothing is known.
+            ExchangeUnavailable: no usable answer.
         """
         return self._get_or_none(
             "/orders:by_client_order_id",
@@ -185,7 +188,7 @@ class Broker:
         )
 
     def open_orders(self) -> list[Snapshot]:
-        """All open orders of the account, ours and others; raises as `closed_orders` does."""
+        """All open orders of the account, ours and others; raises like `closed_orders`."""
         return self._orders({"status": "open"}, Kind.LOOK_UP)
 
     def closed_orders(
@@ -194,7 +197,7 @@ class Broker:
         """Orders of the account that have ended, ours and others.
 
         Raises:
-            ExchangeUnavailable: also when the list cannot be had complete.
+            ExchangeUnavailable: also if the list is incomplete.
         """
         which = {"status": "closed", "after": submitted_after.isoformat()}
         if submitted_before is not None:
@@ -219,7 +222,7 @@ class Broker:
         raise ExchangeUnavailable(f"the list of {which['status']} orders does not end")
 
     def cancel(self, exchange_order_id: str) -> None:
-        """Ask for an order to be canceled. No answer is proof of anything: look the order up.
+        """Request the cancellation of an order. No answer proves anything: look the order up afterwards.
 
         Raises:
             ExchangeUnavailable: the request may or may not have arrived.
@@ -234,9 +237,9 @@ class Broker:
             raise ExchangeUnavailable(f"cancel: {_short(error)}") from error
 
     def position(self, symbol: str) -> Position:
-        """Coins of a pair on the account; zero if the exchange says that there are none.
+        """The account's position in a pair; zero if the exchange says that there is none.
 
-        Positions know no slash in symbols (alpaca.md 2.4).
+        Positions have no slash in symbols (alpaca.md 2.4).
         """
         path = f"/positions/{symbol.replace('/', '')}"
         found = self._get_or_none(path, None, lambda raw: parsing.position(raw, symbol), Kind.EXIT)
@@ -246,31 +249,31 @@ class Broker:
         """Everything the account holds, by symbol without its slash (alpaca.md 2.4).
 
         Raises:
-            ExchangeUnavailable: also when a single one cannot be understood: it might be the one asked for.
+            ExchangeUnavailable: also if any single one is invalid, as it might be the one that matters.
         """
         return self._get("/positions", None, parsing.positions, Kind.LOOK_UP)
 
     def executions(self, orders: Sequence[Order]) -> list[Execution]:
-        """The single fills of these orders, as far as the activity list has them by now."""
+        """The individual fills of these orders that the activity list has so far."""
         return self._of_activities(lambda read: activities.executions(read, orders))
 
     def sales(self, symbol: str, after: datetime) -> list[Execution]:
-        """What was sold of a pair on the account since then, by us or by others.
+        """All sales of a pair on the account since `after`, the bot's or not.
 
         Raises:
-            ExchangeUnavailable: also when the list cannot be had whole.
+            ExchangeUnavailable: also if the list is incomplete.
         """
         return self._of_activities(lambda read: activities.sales(read, symbol, after))
 
     def fills_and_fees(self, orders: Sequence[Order]) -> tuple[list[Execution], list[Charge]]:
-        """The same, and what is listed of fees since; which order each of them is of it does not say."""
+        """The orders' fills, and the fees listed in the same period, which do not name their order."""
         return self._of_activities(lambda read: activities.fills_and_fees(read, orders))
 
     def _of_activities(self, look: Callable[[activities.Read], R]) -> R:
         try:
             return look(lambda query: self._get(activities.PATH, query, parsing.listed))
         except _UNCLEAR as error:
-            raise ExchangeUnavailable(f"cannot be understood: {_short(error)}") from error
+            raise ExchangeUnavailable(f"invalid response: {_short(error)}") from error
 
     def account(self) -> Account:
         return self._get("/account", None, parsing.account)
@@ -280,17 +283,17 @@ class Broker:
         return self._get("/clock", None, lambda raw: parsing.moment(raw.get("timestamp")))
 
     def trading_rules(self) -> dict[str, TradingRules]:
-        """What the exchange says of every crypto pair, by symbol; one request."""
+        """The trading rules of every crypto pair, by symbol; one request."""
         raws = self._get("/assets", {"asset_class": "crypto"}, parsing.listed)
         rules: dict[str, TradingRules] = {}
         for raw in raws:
             try:
                 parsed = parsing.trading_rules(raw)
             except (ValueError, RecursionError):
-                continue  # a pair that cannot be understood is a pair that is not offered
+                continue  # a pair with invalid rules counts as not offered
             rules[parsed.symbol] = parsed
         if not rules:
-            raise ExchangeUnavailable("/assets: no pair at all, which cannot be")
+            raise ExchangeUnavailable("/assets: the list has no pairs, which cannot be right")
         return rules
 
     def latest_quote_times(self, symbols: list[str]) -> dict[str, datetime]:
@@ -298,15 +301,16 @@ class Broker:
         return self._latest(symbols, lambda _, quote: parsing.moment(quote["t"]))
 
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
-        """The exchange's newest quote of each pair that it has one of.
+        """The exchange's newest quote of each pair; pairs without one are missing.
 
         Raises:
-            ExchangeUnavailable: nothing is known.
+            ExchangeUnavailable: no usable answer.
         """
         return self._latest(symbols, lambda symbol, quote: parsing.rest_quote(symbol, quote, received_at))
 
     def latest_books(self, symbols: list[str]) -> dict[str, Book]:
-        """The exchange's order book of each pair that it has one of; raises as `latest_quotes` does."""
+        """The exchange's order book of each pair; pairs without one are missing. Raises like
+        `latest_quotes`."""
         return self._latest(symbols, parsing.rest_book, "orderbooks")
 
     def _latest(
@@ -330,7 +334,7 @@ class Broker:
             return parse(self._trading.get(path, query))
         except APIError as error:
             status = _status_of(error)
-            # A page of a gateway says nothing of the keys, or of what was asked for.
+            # A gateway's page says nothing about the keys or the request.
             if status in refusals.REFUSALS and refusals.own_words(str(error)) is not None:
                 raise RequestRefused(status, f"{path}: {_short(error)}") from error
             raise ExchangeUnavailable(f"{path}: {status} {_short(error)}") from error
@@ -354,7 +358,7 @@ def _parsed(parse: Callable[[list[Any]], R], raws: list[Any]) -> R:
     try:
         return parse(raws)
     except _UNCLEAR as error:
-        raise ExchangeUnavailable(f"cannot be understood: {_short(error)}") from error
+        raise ExchangeUnavailable(f"invalid response: {_short(error)}") from error
 
 
 def _status_of(error: APIError) -> int:
@@ -363,10 +367,10 @@ def _status_of(error: APIError) -> int:
 
 
 def _short(error: BaseException) -> str:
-    """One line for a log, without the layers of the HTTP library."""
+    """An error as one log line, without the layers of the HTTP library."""
     cause = error.args[0] if error.args else None
     if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
-        return f"no whole answer within {READ_SECONDS} s"
+        return f"no complete response within {READ_SECONDS} s"
     reason = getattr(cause, "reason", None)
     if reason is not None:
         # which begins with the connection's address: host='...', port=1): Failed to ...: Connection refused

@@ -1,8 +1,8 @@
-"""Alpaca's two streams, kept open, translated and handed on. The only asyncio here.
+"""Keeps Alpaca's two streams open, and parses and forwards their messages. The only module with asyncio.
 
 Protocol: alpaca.md 5 (orders) and 6 (quotes). Nothing is decided in this thread. A stream that is silent,
-half open, refused or talks nonsense is closed and opened again with a growing pause; what was missed
-meanwhile is found by settling (the exchange replays nothing).
+half open, refused or sends invalid data is closed and reopened with a growing delay; settling finds what was
+missed in between (the exchange replays nothing).
 """
 
 import asyncio
@@ -34,23 +34,23 @@ from dca.runtime.settings import ExchangeSettings
 
 ANSWER_SECONDS = 10
 PING_SECONDS = 10
-"""A dead peer is noticed after a ping that finds no pong: at most twice this."""
+"""Seconds between pings. A dead peer is noticed after a missing pong, within twice this time."""
 _SYMBOL_LIMIT = 405
 _NONSENSE = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What a frame that makes no sense raises: also with a time or a nesting beyond all measure."""
+"""Exceptions raised by an invalid frame, including one with an extreme time or nesting."""
 AGAIN_SECONDS = 10
-"""An older quote is not compared again: by default it might decide nothing."""
+"""A quote older than this is not compared again: by default it could not decide anything."""
 STILL_SECONDS, STILL_AT_MOST_EVERY_SECONDS = 0.004, 0.1
-"""An order leaves some 3 ms after its quote; whatever the market does, 24 of 25 ms are for hearing."""
+"""Duty cycle: an order goes out about 3 ms after its quote; 24 of every 25 ms remain for receiving."""
 
 
 class StreamLost(ExchangeUnavailable):
-    """The stream cannot go on; the message says why."""
+    """The stream must be reopened; the message says why."""
 
 
 @dataclass(slots=True)
 class StreamState:
-    """What the heartbeat tells of a stream. Written by the feed's thread, read by others."""
+    """A stream's state for the heartbeat. Written by the feed's thread, read by others."""
 
     name: str
     connected: bool = False
@@ -60,14 +60,14 @@ class StreamState:
 
 
 class _Connection(connect):
-    """Follows no redirect: the keys would be sent to whoever it names."""
+    """A connection that follows no redirect, which would send the keys to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception:
         return exc
 
 
 class Feed:
-    """Runs in a thread of its own from `start` to `stop`."""
+    """Alpaca's two streams, in their own thread from `start` to `stop`."""
 
     def __init__(
         self,
@@ -80,8 +80,8 @@ class Feed:
         ping_seconds: float = PING_SECONDS,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """`tripwires`: by pair, which quotes to pass on; all of a pair without one. `trust`: whose
-        certificates are good; by default the REST library's, always."""
+        """`tripwires`: by pair, which quotes to forward; a pair without one forwards all. `trust`: the
+        trusted certificates; by default the REST library's."""
         self._settings = settings
         self._sink = sink
         self._tripwires = tripwires
@@ -106,19 +106,19 @@ class Feed:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close both streams; waits a few seconds at most."""
+        """Close both streams; waits at most a few seconds."""
         self._call(self._stopping.set)
         self._thread.join(timeout=5)
 
     def set_symbols(self, symbols: set[str]) -> None:
-        """Say which pairs' quotes are wanted; the running stream follows."""
+        """Set the pairs whose quotes are wanted; the running stream resubscribes."""
         if self._symbols != symbols:
             self._symbols = frozenset(symbols)
             self._call(self._symbols_changed.set)
 
     def look_again(self, symbol: str) -> None:
-        """Compare a pair's newest quote with its levels once more: they were others when it came, and a quiet
-        pair's next quote may be a minute away. For any thread."""
+        """Compare a pair's newest quote with its levels again, after they changed: a quiet pair's next quote
+        may be a minute away. Callable from any thread."""
         quote, tripwire, now = self.newest(symbol), self._tripwires.get(symbol), self._clock.now()
         if quote is None or tripwire is None or (now - quote.at).total_seconds() > AGAIN_SECONDS:
             return
@@ -126,27 +126,27 @@ class Feed:
             self._sink.put_quote(quote)
 
     def newest(self, symbol: str) -> Quote | None:
-        """A pair's newest quote; received, as far as that is known here, when it was first asked for."""
+        """A pair's newest quote. Its `received_at` is when this was first called for it."""
         message, known = self._newest.get(symbol), self._asked_for.get(symbol)
         if message is not None and (known is None or known[0] is not message):
             try:
                 known = message, wire.stream_quote(message, self._clock.now())
             except ValueError:
-                return None  # only its prices were looked at before
+                return None  # only its prices were compared before
             self._asked_for[symbol] = known
         return None if known is None else known[1]
 
     def newest_at(self) -> datetime | None:
-        """When the exchange made the newest of all quotes that came."""
+        """The exchange's time of the newest quote received for any pair."""
         times = (message.get("t") for message in list(self._newest.values()))
         return max((at for at in times if isinstance(at, datetime)), default=None)
 
     def reconnect(self, stream: Stream, why: str) -> None:
-        """Give up a connection that looks well and brings nothing."""
+        """Drop a connection that looks healthy but delivers nothing."""
         self._troubles.begins("stream", stream.name, why, self._clock.now())
         connection = self._open.get(stream.name)
         if connection is not None:
-            # Not a polite close: the other side may be the one that does not answer.
+            # Not a closing handshake: the other side may be the one that does not answer.
             self._call(connection.transport.abort)
 
     def _call(self, function: Callable[[], object]) -> None:
@@ -168,10 +168,10 @@ class Feed:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
-            task.result()  # a stream that ended by itself ends the process: it must never be deaf quietly
+            task.result()  # an unexpected end of a stream ends the process: it must never go deaf silently
 
     async def _keep(self, state: StreamState, hear: Callable[[], Any]) -> None:
-        """Open a stream again and again, until the feed stops."""
+        """Open a stream and reopen it whenever it ends, until the feed stops."""
         pauses = Pauses()
         while True:
             opened = self._clock.monotonic()
@@ -236,14 +236,14 @@ class Feed:
             await connection.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
             answer = await _next_json(connection)
             if "trade_updates" not in answer.get("data", {}).get("streams", []):
-                raise StreamLost(f"not listening: {str(answer)[:200]}")
+                raise StreamLost(f"not subscribed: {str(answer)[:200]}")
             self._is_open(self.orders)
             self._on_orders_connected()
             async for frame in connection:
                 self._take_order_frame(frame)
 
     def _take_order_frame(self, frame: str | bytes) -> None:
-        """Translate an update; one that makes no sense is told once, and settling finds what it said."""
+        """Parse and forward an update. An invalid one is logged once; settling finds what it contained."""
         now = self._clock.now()
         self.orders.last_message_at = now
         try:
@@ -252,7 +252,7 @@ class Feed:
                 raise ValueError(f"unknown message {str(message)[:200]}")
             snapshot = wire.snapshot(message["data"]["order"])
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            self._troubles.begins("stream", "an order update that makes no sense", str(error)[:200], now)
+            self._troubles.begins("stream", "invalid order update", str(error)[:200], now)
             return
         self._sink.put(snapshot)
 
@@ -273,7 +273,7 @@ class Feed:
                 subscribing.cancel()
 
     async def _keep_subscribed(self, connection: ClientConnection) -> None:
-        """Bring the subscription in line with what is wanted, at the beginning and after each change."""
+        """Match the subscription to the wanted pairs, at the start and after each change."""
         subscribed: frozenset[str] = frozenset()
         while True:
             await self._symbols_changed.wait()
@@ -285,18 +285,21 @@ class Feed:
             subscribed = wanted
 
     def _take_quote_frame(self, frame: str | bytes) -> None:
-        """The busiest lines of the program: a quote that reaches nothing has to cost next to nothing."""
+        """Handle quotes. The busiest lines of the program: a quote that reaches no level must cost almost
+        nothing."""
         now = self._clock.now()
         tripwires, newest, waiting = self._tripwires, self._newest, self._sink.quotes
         for message in _messages(frame):
             try:
                 symbol = message["S"]
                 if message["T"] == "q":
-                    newest[symbol] = message  # first: whoever changes the levels now looks at this one again
+                    newest[symbol] = (
+                        message  # first: a thread that changes the levels now compares this quote again
+                    )
                 ask_at_most, bid_at_least, wake_at = tripwires[symbol]
                 quiet = message["ap"] > ask_at_most and message["bp"] < bid_at_least and now < wake_at
             except (LookupError, TypeError):
-                quiet = False  # not a quote, or one that makes no sense
+                quiet = False  # not a quote, or an invalid one
             if quiet and message["T"] == "q":
                 self.quotes.last_message_at = now
                 if symbol in waiting:
@@ -320,7 +323,7 @@ class Feed:
             self._take_error(message, now)
         else:
             what = str(message)[:200]
-            self._troubles.begins("stream", "an unknown message on the quote stream", what, now)
+            self._troubles.begins("stream", "unknown message on the quote stream", what, now)
 
     def _take_error(self, message: dict[str, Any], now: datetime) -> None:
         why = f"error {message.get('code')}: {message.get('msg')}"
@@ -333,22 +336,22 @@ class Feed:
         try:
             quote = wire.stream_quote(message, now)
         except ValueError as error:
-            self._troubles.begins("stream", "a quote that makes no sense", str(error)[:200], now)
+            self._troubles.begins("stream", "invalid quote", str(error)[:200], now)
             return
         self.quotes.last_message_at = now
         self._sink.put_quote(quote)
         self._let_it_be_decided()
 
     def _let_it_be_decided(self) -> None:
-        """Stand still for a moment: the worker would have to get the interpreter back from this thread after
-        each of a dozen answers of the database. The quotes of these milliseconds wait in the socket."""
+        """Pause briefly: otherwise a worker would have to regain the interpreter from this thread after each
+        of a dozen database answers. Quotes of these milliseconds wait in the socket."""
         now = self._clock.monotonic()
         if now >= self._still_from:
             self._still_from = now + STILL_AT_MOST_EVERY_SECONDS
             time.sleep(STILL_SECONDS)
 
     def _check_subscription(self, granted: set[str], now: datetime) -> None:
-        """The server's list is the truth: a pair it left out gets no quotes (F70)."""
+        """Check the server's list of subscriptions: a missing pair gets no quotes (F70)."""
         missing = sorted(self._symbols - granted)
         if missing:
             self._troubles.begins("stream", "no quotes", f"not subscribed: {', '.join(missing)}", now)
@@ -373,7 +376,7 @@ async def _next_messages(connection: ClientConnection) -> list[dict[str, Any]]:
 
 
 def _messages(frame: str | bytes) -> list[Any]:
-    """The messages of a frame of the quote stream: always an array, msgpack or text."""
+    """The messages of a quote-stream frame: always an array, in msgpack or text."""
     if isinstance(frame, str):
         messages = json.loads(frame)
     else:
@@ -387,7 +390,7 @@ def _messages(frame: str | bytes) -> list[Any]:
 
 
 def _expect(messages: list[dict[str, Any]], answer: str) -> None:
-    """The handshake's answer, or the reason why there is none."""
+    """The handshake's answer, or why there is none."""
     first = messages[0] if messages else {}
     if first.get("T") != "success" or first.get("msg") != answer:
         raise StreamLost(f"not {answer}: {str(first)[:200]}")

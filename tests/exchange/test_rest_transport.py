@@ -80,5 +80,5 @@ def test_a_person_s_odd_order_does_not_hide_ours(broker: Broker) -> None:
 
 
 def test_an_exchange_without_any_pair_is_unavailable(broker: Broker) -> None:
-    with pytest.raises(ExchangeUnavailable, match="no pair at all"):
+    with pytest.raises(ExchangeUnavailable, match="the list has no pairs"):
         broker.trading_rules()

@@ -216,7 +216,7 @@ def test_F49_an_exchange_that_was_started_anew_is_not_heard(rig: Rig, same: bool
         assert stops == []
         assert isinstance(taken(inbox), Settle)
     else:
-        assert len(stops) == 1 and "was started anew or reset" in stops[0]
+        assert len(stops) == 1 and "was restarted or reset" in stops[0]
         assert inbox.take(0) is None and not rig.desk.settled
 
 
