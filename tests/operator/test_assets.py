@@ -270,9 +270,9 @@ def test_set_says_what_it_means_for_the_coins_held(
     done = bot.types("set", "BTC/USD", "--take-profit", "1")
     assert "holds 0.1995 at 100.00: it sells at 101.00 instead of 102.00" in done.flat
     assert "next safety order is at 99.0000 (unchanged)" in done.flat
-    assert "WARNING: the bid is 101" in done.flat and "sold at once" in done.flat
+    assert "WARNING: the bid is 101" in done.flat and "sold immediately" in done.flat
     quiet = bot.types("set", "BTC/USD", "--deviation", "3")
-    assert "97.0000 instead of 99.0000" in quiet.flat and "sold at once" not in quiet.flat
+    assert "97.0000 instead of 99.0000" in quiet.flat and "sold immediately" not in quiet.flat
 
 
 def test_an_unknown_asset_is_told_with_those_there_are(bot: Operator, ready: Store) -> None:
