@@ -83,7 +83,7 @@ def test_what_is_no_quote_is_never_taken_for_a_quiet_one(hearing: Hearing, messa
     except StreamLost as lost:  # it is opened anew
         assert "not a message" in str(lost)
     else:
-        assert "stream an unknown message on the quote stream" in hearing.troubles.names()
+        assert "stream unknown message on the quote stream" in hearing.troubles.names()
 
 
 def test_after_levels_have_changed_the_newest_quote_is_looked_at_again(hearing: Hearing) -> None:
