@@ -77,8 +77,8 @@ def test_a_number_is_read_as_it_is_written(raw: Any, value: str) -> None:
         ("abc", "not a number: 'abc'"),
         ("NaN", "not a finite number: 'NaN'"),
         ("Infinity", "not a finite number"),
-        ("1e-41", "not a possible amount"),
-        ("1e13", "not a possible amount"),
+        ("1e-41", "amount out of range"),
+        ("1e13", "amount out of range"),
         ("1" + "." + "0" * 63, f"not a number: 1.{'0' * 62}\\.\\.\\.$"),
         ({"x": "y" * 300}, f"not a number: {{'x': '{'y' * 57}\\.\\.\\.$"),
     ],
@@ -92,7 +92,7 @@ def test_a_text_is_printable_and_has_a_length() -> None:
     assert parsing.text({"a": "b" * 200}, "a") == "b" * 200
     with pytest.raises(ValueError, match=r"a is missing in \{'b': 1\}"):
         parsing.text({"b": 1}, "a")
-    with pytest.raises(ValueError, match=f"a makes no sense: '{'b' * 200}'"):
+    with pytest.raises(ValueError, match=f"a is invalid: '{'b' * 200}'"):
         parsing.text({"a": "b" * 201}, "a")
     for odd in ("", 7, None, "a\nb", "\ud800"):
         with pytest.raises(ValueError):
@@ -102,7 +102,7 @@ def test_a_text_is_printable_and_has_a_length() -> None:
 @pytest.mark.parametrize("name", ["x" * 65, "ä"])
 def test_an_id_of_the_exchange_is_short_and_plain(name: str) -> None:
     assert parsing.snapshot({**ORDER, "id": "x" * 64}).exchange_order_id == "x" * 64
-    with pytest.raises(ValueError, match="id makes no sense"):
+    with pytest.raises(ValueError, match="id is invalid"):
         parsing.snapshot({**ORDER, "id": name})
 
 
@@ -118,9 +118,9 @@ def test_a_time_is_utc_to_the_microsecond() -> None:
     ("raw", "words"),
     [
         (7, "not a time: 7"),
-        ("2026-01-02T03:04:05", "a time without a zone"),
-        ("1969-12-31T23:59:59Z", "not a possible time"),
-        ("2200-01-01T00:00:00Z", "not a possible time"),
+        ("2026-01-02T03:04:05", "time without a time zone"),
+        ("1969-12-31T23:59:59Z", "invalid time"),
+        ("2200-01-01T00:00:00Z", "invalid time"),
     ],
 )
 def test_what_is_no_time_is_refused(raw: Any, words: str) -> None:
@@ -204,12 +204,12 @@ def test_a_price_that_the_ledger_can_hold(price: str) -> None:
     ("qty", "price"), [("0", "1"), ("-1", "1"), ("1", "9e-11"), ("0.1", "1e10"), ("1000", "1e9"), ("1", "0")]
 )
 def test_a_trade_that_cannot_be_is_refused(qty: str, price: str) -> None:
-    with pytest.raises(ValueError, match="not a possible trade: "):
+    with pytest.raises(ValueError, match="invalid trade: "):
         parsing.execution({**FILL, "qty": qty, "price": price})
 
 
 def test_the_fill_of_an_order_is_a_possible_trade() -> None:
-    with pytest.raises(ValueError, match="not a possible trade"):
+    with pytest.raises(ValueError, match="invalid trade"):
         parsing.snapshot({**ORDER, "filled_avg_price": "1e10"})
     assert parsing.snapshot({**ORDER, "filled_avg_price": "0"}).filled_avg_price == 0  # asked for again
 
