@@ -148,12 +148,12 @@ def test_a_wish_for_a_cycle_that_has_ended_meanwhile_is_for_no_other(rig: Rig, t
     shown = rig.cycle()
     rig.quote("103")
     rig.trader.books.book(rig.exchange.fill(rig.last_id(), price="103"))
-    from dca.operator.actions.sell import _wish
+    from dca.operator.actions.sell import _request_sale
     from tests.operator.test_holding import RigTools
 
     tools, asset = RigTools("sell BTC/USD", rig, tmp_path), rig.asset()
     with pytest.raises(StartRefused, match="cycle 1 has ended meanwhile"):
-        rig.store.transaction(lambda tx: _wish(tx, tools, asset, shown))
+        rig.store.transaction(lambda tx: _request_sale(tx, tools, asset, shown))
     assert rig.cycle().exit_requested_at is None
 
 
