@@ -1,1 +1,1 @@
-"""What cron runs against both books."""
+"""The jobs that cron runs against the ledger and the exchange."""

@@ -1,7 +1,7 @@
-"""consistency_checker.py's inside: settles what is in flight, compares both books, heals what is provable.
+"""The consistency checker: settles orders in flight, compares both books, repairs what is provable.
 
-Nothing is concluded from a read that failed or was not whole. Quantities are never repaired by guessing:
-what the orders do not explain locks the asset, with the numbers, until the books agree again.
+Nothing is concluded from a failed or partial read. Quantities are never repaired by guessing: a difference
+that the orders do not explain locks the asset, with the figures, until the books agree again.
 """
 
 from collections.abc import Sequence
@@ -43,13 +43,13 @@ from dca.trading.watchlist import Desk
 from dca.trading.worker import limits_of
 
 A_DAY = timedelta(days=1)
-"""A run may not have judged a pair, because something of it was in flight: sales are looked for so long
-before the last one."""
+"""Sales are searched from this long before the last run, which may have skipped the pair for an order in
+flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Our book, as read in one transaction. `orders` by cycle."""
+    """The ledger as read in one transaction. `orders` is by cycle."""
 
     assets: tuple[Asset, ...]
     cycles: dict[int, Cycle]
@@ -77,11 +77,11 @@ class Checker:
     def run(self) -> None:
         """Raises:
         StartRefused: the keys are of another account.
-        Unavailable: nothing can be judged; nothing was changed by judging.
+        Unavailable: nothing could be judged, and nothing was changed.
         """
         job = self._job
         self._inspector = Inspector(job, self._begin_missing_cycles())
-        self._own = self._inspector.inspect()  # needs nobody's answer
+        self._own = self._inspector.inspect()  # needs only the database
         account = account_checks.read_account(job.broker, job.settings.exchange)
         account_checks.check_binding(self._control, account, job.settings.database.name)
         denied = self._settle()
@@ -96,7 +96,7 @@ class Checker:
         self._absences.write()
 
     def _begin_missing_cycles(self) -> set[int]:
-        """Returns the assets that have one for certain."""
+        """Start a cycle for each asset without a live one. Returns the assets that certainly have one."""
         job = self._job
         assets, cycles = job.store.transaction(lambda tx: (tx.assets(), tx.live_cycles()))
         job.checked = len(assets)
@@ -110,16 +110,16 @@ class Checker:
                     return False
                 if not begun:
                     return False
-                fact("cycle", "begins: there was no live one", symbol=asset.asset_symbol)
+                fact("cycle", "started: there was no live one", symbol=asset.asset_symbol)
                 return True
 
-            job.act("begin a cycle: there is no live one", asset.asset_symbol, begin)
+            job.act("start a cycle: there is no live one", asset.asset_symbol, begin)
         return set() if job.dry_run else {asset.id for asset in assets if asset.is_enabled}
 
     def _settle(self) -> list[Order]:
-        """Ask for every order in flight: one list for all, and a look-up for each of which it has not or
-        has news. One that cannot be had keeps its asset from being judged. Returns those that the exchange
-        had accepted, and says it does not know."""
+        """Query every order in flight: one list for all, and a lookup for each that the list lacks or shows
+        changed. If a lookup fails, its asset is not judged. Returns the orders that the exchange accepted
+        earlier and now does not know."""
         job = self._job
         orders = job.store.transaction(lambda tx: tx.open_orders())
         if job.dry_run or not orders:
@@ -141,7 +141,7 @@ class Checker:
         return denied
 
     def _is_as_listed(self, order: Order, snapshot: Snapshot | None) -> bool:
-        """Whether the list says nothing new of an order, and nothing has to be done about it."""
+        """Whether the list shows no change to an order, and nothing is due for it."""
         if snapshot is None or ledger.is_incomplete(snapshot) or order.state is not OrderState.ACKED:
             return False
         is_same = ledger.mismatch(order, snapshot) is None
@@ -163,8 +163,8 @@ class Checker:
                 self._lock(assets[order.asset_id], [invariants.denied(order)])
 
     def _look(self, rules: dict[str, TradingRules]) -> list[Books]:
-        """Both books of every asset that can be judged: nothing of it in flight, and its rows the same
-        before and after the exchange was read."""
+        """Both books of every asset that can be judged: no order in flight, and the same rows before and
+        after the exchange was read."""
         job = self._job
         before = self._ledger()
         positions = job.broker.positions()
@@ -230,14 +230,14 @@ class Checker:
         return self._job.store.transaction(read)
 
     def _is_fine(self, books: Books) -> bool:
-        """Whether there is nothing new to worry about; an asset whose books agree again is unlocked."""
+        """Whether an asset needs no second check; unlocks an asset whose books agree again."""
         job, asset = self._job, books.asset
         extra = order_cleanup.surplus(books)
         if extra:
             job.notes.append(f"{asset.asset_symbol}: {plain(extra)} on the account are not the bot's")
         if order_cleanup.is_gone(books) and (len(self._short) == 1 or asset.lock_reason is None):
             return False
-        # It is there; or several are not, and it is told: such a list proves nothing.
+        # It is present; or several are missing and it is already locked: such a list proves nothing.
         self._absences.forget(books.cycle)
         breaks = order_cleanup.breaks(books)
         if not breaks and asset.lock_kind is LockKind.BREAK:
@@ -274,13 +274,14 @@ class Checker:
         return self._job.store.transaction(work)
 
     def _end_or_renew(self, asset: Asset) -> None:
-        """The books agree: unlock, unless ours does not agree with itself; the lock tells that then."""
+        """Unlock an asset whose books agree, unless our ledger is inconsistent: then update the lock's
+        reason."""
         job = self._job
         own = job.store.transaction(partial(self._inspector.judge, asset))
         if not own:
             job.act("unlock: the books agree", asset.asset_symbol, partial(self._unlock, asset))
         elif {each.number for each in own} != {*invariants.numbers(asset.lock_reason or "")}:
-            what = f"lock for what is so now: {invariants.reason(own)}"
+            what = f"update the lock's reason: {invariants.reason(own)}"
             job.act(what, asset.asset_symbol, partial(self._renew, asset))
 
     def _lock(self, asset: Asset, violations: list[Violation]) -> None:
@@ -306,8 +307,8 @@ class Checker:
         return unlocked
 
     def _look_again(self, rules: dict[str, TradingRules], suspects: list[Books]) -> None:
-        """The second read, of what seemed wrong at the first: positions lag behind fills, and have been seen
-        empty for a while (alpaca.md 2.4). Only what is wrong twice, with no order of ours between, is."""
+        """Read what seemed wrong a second time: positions lag behind fills, and can be empty for a while
+        (alpaca.md 2.4). Only a difference seen twice, with no order of ours in between, counts."""
         first = {books.asset.id: books for books in suspects}
         for books in self._look(rules):
             seen = first.get(books.asset.id)
@@ -322,15 +323,15 @@ class Checker:
                 self._lock(books.asset, [each for each in breaks if each.key in seen_before])
 
     def _missing(self, books: Books) -> None:
-        """A position is not there, at two looks of this run: a break at once, and the end of its cycle once
-        enough runs have seen it, of this pair alone, and no sale past the bot explains it."""
+        """Handle a position missing in both reads of this run: lock the asset, and end the cycle once enough
+        runs have seen only this pair missing and no sale outside the bot explains it."""
         others = len(self._short - {books.asset.id})
         sales: list[Execution] = []
         try:
             sales = self._sales_past_the_bot(books)
             is_known = True
         except Unavailable as error:
-            self._job.failed("what was sold of it is not known", str(error), books.asset.asset_symbol)
+            self._job.failed("could not read the sales of the pair", str(error), books.asset.asset_symbol)
             is_known = False
         if others or sales:
             self._absences.forget(books.cycle)
@@ -340,7 +341,7 @@ class Checker:
         self._lock(books.asset, [order_cleanup.missing_coins(books, sales, others)])
 
     def _sales_past_the_bot(self, books: Books) -> list[Execution]:
-        """Sales of the pair, in the time in which its coins went, that no order of ours made."""
+        """Sales of the pair by no order of ours, in the period in which its coins disappeared."""
         asset, cycle, name = books.asset, books.cycle, self._job.context.name
         missing_since = self._absences.first_of(cycle).first_seen_at
 
@@ -355,12 +356,12 @@ class Checker:
         return [each for each in sold if each.exchange_order_id not in ours]
 
     def _end(self, books: Books) -> None:
-        """The position is gone beyond doubt: end the cycle, begin the next in cooldown."""
+        """End the cycle of a position that is certainly gone, and start the next one in cooldown."""
         job, asset, seen = self._job, books.asset, books.cycle
         reason = (
             f"the position is gone: the account holds {plain(books.position.qty)} where the ledger has "
             f"{plain(seen.quantity)}, for "
-            f"{order_cleanup.GONE_FOR.total_seconds() / 60:.0f} minutes and more, "
+            f"{order_cleanup.GONE_FOR.total_seconds() / 60:.0f} minutes or more, "
             "and no sale explains it"
         )
 

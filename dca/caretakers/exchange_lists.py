@@ -1,4 +1,4 @@
-"""What the exchange lists of our orders, beside what the ledger has of them."""
+"""Compares the exchange's order lists with the ledger."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from dca.core.model import GIVEN_UP_STATES, Asset, Control, LockKind, Order, Ord
 from dca.trading.trader import Trader
 
 LOOK_BACK = timedelta(days=2)
-"""How far back orders are compared; those behind a lock, from so long before it on."""
+"""How far back orders are compared; for a locked asset, counted from the lock."""
 RECENT = timedelta(hours=2)
-"""How far back in all runs but an hour's first. Two days of sixty busy pairs are more pages than a run's
-share of the rate limit has requests for, and each run looks twice: that must not stop the others too."""
+"""How far back in all runs except the first of an hour. Two days of sixty busy pairs, read twice per run,
+need more requests than a run's share of the rate limit."""
 FIRST_MINUTES = 5
 """The first run of an hour, as cron runs them."""
 MOST_ASKED = 10
-"""Orders that are asked for one by one in a run, because the list does not have them."""
+"""Most orders looked up individually in a run because the list lacks them."""
 
 Span = tuple[datetime, datetime | None]
-"""Orders submitted after the one and, if there is one, before the other."""
+"""A period of submission: after `after` and, if given, before `before`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,9 @@ class Listing:
 
 
 def spans(locks: Sequence[datetime], recent: datetime) -> list[Span]:
-    """What is to be listed, in parts that do not overlap: all that was submitted since `recent`, and what was
-    around each lock. A lock must not end because the order behind it has grown old; and listing all since an
-    old one would be more pages than a run has requests for."""
+    """The periods to list, without overlap: everything since `recent`, and the time around each lock. A lock
+    must not end because its order has grown old, and listing everything since an old lock would exceed a
+    run's requests."""
     found: list[Span] = []
     for after, before in (*((at - LOOK_BACK, at + RECENT) for at in sorted(locks)), (recent, None)):
         start, end = found[-1] if found else (after, None)
@@ -52,7 +52,7 @@ def spans(locks: Sequence[datetime], recent: datetime) -> list[Span]:
 
 
 class Listings:
-    """Reads and compares, for one look."""
+    """One read of the exchange's lists, and its comparison with the ledger."""
 
     def __init__(self, job: Job, control: Control, trader: Trader) -> None:
         self._job = job
@@ -64,7 +64,7 @@ class Listings:
         were looked at. The lists are read before the ledger: see caretaking.strangers.
 
         Raises:
-            Unavailable: nothing was concluded.
+            Unavailable: a list could not be read; nothing was concluded.
         """
         job = self._job
         listed_spans = self._spans(assets)
@@ -102,8 +102,8 @@ class Listings:
         return {each.client_order_id: each for each in found}
 
     def _book_late(self, known: dict[str, Order], ours: Sequence[Snapshot]) -> bool:
-        """Orders that were given up and are there after all: booked, which locks the asset (F22). And fills
-        of orders that had ended, which nobody asks for any more (F73). Returns whether there were any."""
+        """Book orders that turned up after they were given up, which locks the asset (F22), and late fills of
+        ended orders, which are no longer polled (F73). Returns whether there were any."""
         late = [
             each
             for each in ours
@@ -118,7 +118,7 @@ class Listings:
     def _told_otherwise(
         self, pairs: Sequence[tuple[Order, Snapshot]], settled: datetime
     ) -> Iterator[tuple[int, Violation]]:
-        """Lists may be some time behind: what ended just now is compared at the next run."""
+        """Whether an order ended so recently that the lists may lag: it is compared in the next run."""
         for order, snapshot in pairs:
             is_to_be_booked = self._job.dry_run and _is_late(order, snapshot)
             if not is_to_be_booked and (order.closed_at is None or order.closed_at < settled):
@@ -131,7 +131,7 @@ class Listings:
         listed_spans: Sequence[Span],
         settled: datetime,
     ) -> Iterator[tuple[int, Violation]]:
-        """What a list does not have is asked for: no list proves that something is not there."""
+        """Look up the orders that a list lacks: a list alone never proves that an order does not exist."""
         names = {each.client_order_id for each in listed}
         expected = (
             order for span in listed_spans for order in invariants.listed_by_now(mine, *span, settled)
@@ -156,7 +156,7 @@ def _seen(
     unknown: Sequence[Snapshot],
     differences: Sequence[tuple[int, Violation]],
 ) -> Listing:
-    """Without what the operator has accepted."""
+    """The differences without those that the operator has accepted."""
     accepted = {each.symbol: tx.last_action_at(each.symbol, "accept") for each in unknown}
     found = {
         asset.id: unaccepted(tx, asset, [each for asset_id, each in differences if asset_id == asset.id])

@@ -1,4 +1,4 @@
-"""What every caretaker has in common: --dry-run, standing down, a result line and a row in job_runs."""
+"""The frame of every caretaker: --dry-run, standing down, a result line and a row in job_runs."""
 
 import logging
 import sys
@@ -24,7 +24,7 @@ TIME_LIMIT_SECONDS = 55.0
 
 @dataclass(slots=True)
 class Job:
-    """A run of a caretaker. It counts what it looked at and what it changed."""
+    """A caretaker's run. It counts what it checked and what it changed."""
 
     context: script.Context
     store: Store
@@ -33,9 +33,9 @@ class Job:
     checked: int = 0
     changed: int = 0
     notes: list[str] = field(default_factory=list)
-    """For the result line and the run's row."""
+    """Notes for the result line and the run's row."""
     failures: list[str] = field(default_factory=list)
-    """For the run's row; each is in the log already."""
+    """Failures for the run's row; each is already in the log."""
     _broker: Broker | None = None
 
     @property
@@ -46,7 +46,7 @@ class Job:
     def broker(self) -> Broker:
         """Made when first needed."""
         if self._broker is None:
-            # alpaca-py takes longer to import than all else together, and most runs ask the exchange nothing.
+            # Importing alpaca-py takes longer than everything else, and most runs need no exchange.
             from dca.exchange.rest_client import Broker as AlpacaBroker
 
             pace = Pace(self.clock, others(self.settings.requests_per_minute))
@@ -54,12 +54,12 @@ class Job:
         return self._broker
 
     def bids(self, symbols: list[str]) -> Mapping[str, Decimal]:
-        """The exchange's bids of pairs; what it does not list or tell is missing."""
+        """The exchange's bids of these pairs; pairs without a known bid are missing."""
         if not symbols:
             return {}
         try:
             rules = self.broker.trading_rules()
-            listed = [symbol for symbol in symbols if symbol in rules]  # one unknown pair refuses them all
+            listed = [symbol for symbol in symbols if symbol in rules]  # else all are rejected
             quotes = self.broker.latest_quotes(listed, self.clock.now()) if listed else {}
         except ExchangeUnavailable as error:
             warn(self.context.name, "no bids for the digest", why=str(error))
@@ -67,7 +67,7 @@ class Job:
         return {symbol: quote.bid for symbol, quote in quotes.items() if quote.bid > 0}
 
     def act(self, what: str, symbol: str, work: Callable[[], object]) -> None:
-        """Do something, or say that it would be done; counts as changed unless `work` says False."""
+        """Run `work`, or in a dry run only log it; counts as a change unless `work` returns False."""
         if self.dry_run:
             fact("dry-run", f"would {what}", symbol=symbol)
             self.changed += 1
@@ -75,7 +75,7 @@ class Job:
             self.changed += 1
 
     def failed(self, what: str, why: str, symbol: str = "-") -> None:
-        """Something did not work; the rest goes on, and the run counts as failed."""
+        """Log a failure; the run continues and counts as failed."""
         warn(self.context.name, what, symbol=symbol, why=why)
         self.failures.append(f"{symbol} {what}: {why}")
         self.context.failed = True
@@ -91,7 +91,7 @@ def run(
 ) -> int:
     """Run a caretaker; returns its exit code: 0 done, 1 failed, 2 settings.
 
-    One that does not need the database works first; its row is written after that, if it can be.
+    One that does not need the database works first; its row is written afterwards if possible.
     """
     dry_run = _is_dry_run(name, purpose)
     return script.run(
@@ -104,10 +104,10 @@ def run(
 def _is_dry_run(name: str, purpose: str | None) -> bool:
     if not sys.argv[1:]:
         return False
-    import argparse  # for a person: cron gives no arguments
+    import argparse  # run manually: cron gives no arguments
 
     parser = argparse.ArgumentParser(prog=f"{name}.py", description=purpose)
-    parser.add_argument("--dry-run", action="store_true", help="print what it would do, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what it would do without doing it")
     return bool(parser.parse_args().dry_run)
 
 
@@ -122,7 +122,7 @@ def _run(
         if pause is not None:
             fact("run", f"standing down until {pause.until:%Y-%m-%d %H:%M:%S} UTC", why=pause.why)
             if not dry_run:
-                with suppress(DatabaseUnavailable):  # it may be what the maintenance is about
+                with suppress(DatabaseUnavailable):  # maintenance may be about the database
                     _note(store, job, started_at, Result.STOOD_DOWN)
             return
         if needs_database:
@@ -145,7 +145,7 @@ def _run(
             text = f"checked {job.checked} changed {job.changed} in {seconds:.2f}s"
             fact("run", text, level=level, why=why)
             if not dry_run:
-                with suppress(DatabaseUnavailable):  # what ended the run is told already
+                with suppress(DatabaseUnavailable):  # the run's failure is already logged
                     if run_id is None:
                         _note(store, job, started_at, result)
                     else:
@@ -153,14 +153,14 @@ def _run(
 
 
 def _refusal(store: MySqlStore, job: Job) -> str | None:
-    """Why the database is not ours to look after; None if it is."""
+    """Why this installation must leave the database alone; None if it need not."""
     us, name = database_owner.ours(job.settings.state_dir), job.settings.database.name
     owner = store.transaction(lambda tx: tx.owner())
     return database_owner.refusal(owner, us, job.clock.now(), name)
 
 
 def _note(store: MySqlStore, job: Job, started_at: datetime, result: Result) -> None:
-    """A run's row, written after it, where it is of the database's own installation."""
+    """Write a run's row, if this installation owns the database."""
     if _refusal(store, job) is None:
         _end(store, job, _begin(store, job, started_at), result)
 
@@ -170,7 +170,7 @@ def _begin(store: MySqlStore, job: Job, at: datetime) -> int:
         us, now = database_owner.ours(job.settings.state_dir), job.clock.now()
         owner = tx.owner()
         if owner is not None and database_owner.is_ours(owner, us, now):
-            tx.set_owner(us, now)  # under its name of this boot
+            tx.set_owner(us, now)  # under its current boot's name
         return tx.begin_run(job.context.name, at)
 
     return store.transaction(work)

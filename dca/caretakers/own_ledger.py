@@ -1,10 +1,10 @@
-"""Our own book, cycle by cycle: healed where its orders explain it, judged by the invariants, and locked at
-once where one of them does not hold. All of it is glanced over first; what does not look right is looked at
-again, under the lock of its row, and only then anything is concluded.
+"""Checks our own ledger, cycle by cycle: repairs a cycle that its orders explain, and locks the asset if an
+invariant does not hold. All cycles are scanned first; a suspicious one is checked again under its row lock
+before anything is concluded.
 
-Whoever writes an order locks its cycle's row first, and writes both in one transaction. So the row's lock is
-what makes cycle and orders one state: two statements without it are two moments (READ COMMITTED), and a fill
-between them would look like a violation.
+Every writer of an order locks its cycle's row first, and writes both in one transaction. Only under the row
+lock do cycle and orders form one state: without it, two statements see two moments (READ COMMITTED), and a
+fill in between would look like a violation.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,25 +22,25 @@ from dca.runtime.log_lines import warn
 from dca.trading.cycle_writes import write_booking
 
 LEFTOVERS = timedelta(days=30)
-"""How far back ended cycles are looked at, at the most."""
+"""Oldest ended cycles that are checked."""
 MARGIN = timedelta(minutes=1)
-"""Clocks are set."""
+"""Margin for a clock that was set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What it came to, by asset. `sick`: its row is still to be healed, in a dry run; `orders`: those of the
-    cycles that were looked at."""
+    """The result, by asset. `sick`: rows still to be repaired, in a dry run; `orders`: those of the cycles
+    that were checked."""
 
     sick: set[int] = field(default_factory=set)
     orders: dict[int, list[Order]] = field(default_factory=dict)
 
 
 class Inspector:
-    """For one run. `having_cycle`: assets that have a live cycle for certain.
+    """One run's check of the ledger. `having_cycle`: assets that certainly have a live cycle.
 
-    The live cycles are looked at, and those that ended since the last good run: before the lock, if there is
-    one, so that what it is about is not forgotten.
+    It checks the live cycles and those that ended since the last good run or, for a locked asset, since
+    before its lock, so that the lock's cause is still seen.
     """
 
     def __init__(self, job: Job, having_cycle: set[int]) -> None:
@@ -48,7 +48,7 @@ class Inspector:
         self._having_cycle = having_cycle
 
     def inspect(self) -> Inspection:
-        """Heal, judge and lock."""
+        """Repair, check and lock."""
         found = Inspection()
         read = self._job.store.transaction
         assets, last_run = read(lambda tx: (tx.assets(), self._last_good_run(tx, self._job.clock.now())))
@@ -64,7 +64,7 @@ class Inspector:
     def _glance(
         self, tx: Transaction, assets: list[Asset], rows: "_Rows", last_run: datetime
     ) -> dict[int, list[Verdict]]:
-        """What every cycle looks like without its lock: one statement for all, as most are in order."""
+        """Scan every cycle without row locks: one statement for all, since most are in order."""
         now = self._job.clock.now()
         cycles = [*rows.cycles, *tx.cycles_ended_since(last_run)]
         orders = by_cycle(tx, cycles)
@@ -77,7 +77,8 @@ class Inspector:
         return found
 
     def _looks_right(self, asset: Asset, rows: "_Rows", seen: list[Verdict]) -> bool:
-        """A locked asset never does: what it is about may lie further back."""
+        """Whether an asset needs no closer check. A locked one always does: the cause may lie further
+        back."""
         if asset.lock_reason is not None or any(each.is_sick or each.violations for each in seen):
             return False
         return not self._of_rows(asset, rows)
@@ -88,18 +89,18 @@ class Inspector:
         for each in verdicts:
             if each.is_sick:
                 change = f"status={each.before.status}->{each.booking.cycle.status}"
-                what = f"compute cycle {each.before.id} anew from its orders, {change}"
+                what = f"recompute cycle {each.before.id} from its orders, {change}"
                 job.act(what, asset.asset_symbol, partial(self._heal, asset, each.before))
                 if job.dry_run and each.before.status not in ENDED:
                     found.sick.add(asset.id)
         if violations and asset.lock_reason is None:
-            # Judged again, and locked in that transaction: no order of ours slips in between.
+            # Checked again and locked in the same transaction, so that no order of ours comes in between.
             what = f"lock: {invariants.reason(violations)}"
             job.act(what, asset.asset_symbol, partial(lock, job, asset, partial(self.judge, asset)))
         found.orders[asset.id] = [order for each in verdicts for order in each.orders]
 
     def judge(self, asset: Asset, tx: Transaction) -> list[Violation]:
-        """What is wrong with an asset's rows now; its cycles' rows stay locked until the transaction ends."""
+        """Everything wrong with an asset's rows now; its cycles stay locked until the transaction ends."""
         return self._judge(tx, asset, _Rows(tx), self._last_good_run(tx, self._job.clock.now()))[1]
 
     def _judge(
@@ -131,7 +132,7 @@ class Inspector:
         return max(at or before - LEFTOVERS, before - LEFTOVERS) - MARGIN
 
     def _heal(self, asset: Asset, seen: Cycle) -> bool:
-        """Write what its orders make of a cycle, as they are now."""
+        """Recompute and write a cycle from its current orders."""
         now = self._job.clock.now()
 
         def work(tx: Transaction) -> bool:
@@ -148,8 +149,8 @@ class Inspector:
 
 
 class _Rows:
-    """All live cycles, live orders and undecided orders: a statement each, so each is a moment of its own,
-    and whole."""
+    """All live cycles, live orders and undecided orders: one statement each, so each is consistent in
+    itself."""
 
     def __init__(self, tx: Transaction) -> None:
         self.cycles = tx.live_cycles()
@@ -169,7 +170,7 @@ class _Rows:
 
 
 def by_cycle(tx: Transaction, cycles: Iterable[Cycle]) -> dict[int, list[Order]]:
-    """The orders of all these cycles, oldest first; not locked."""
+    """The orders of these cycles, oldest first, not locked."""
     found: dict[int, list[Order]] = {cycle.id: [] for cycle in cycles}
     for order in tx.orders_of_cycles(list(found)):
         found[order.cycle_id].append(order)
@@ -177,8 +178,8 @@ def by_cycle(tx: Transaction, cycles: Iterable[Cycle]) -> dict[int, list[Order]]
 
 
 def lock(job: Job, asset: Asset, judge: Callable[[Transaction], list[Violation]]) -> bool:
-    """Stop trading an asset for what `judge` finds, with the evidence; False if it finds nothing, or the
-    asset was stopped before."""
+    """Lock an asset for what `judge` finds, with the evidence; False if it finds nothing or the asset was
+    already locked."""
     now = job.clock.now()
 
     def work(tx: Transaction) -> list[Violation]:
@@ -195,7 +196,7 @@ def lock(job: Job, asset: Asset, judge: Callable[[Transaction], list[Violation]]
 
 
 def unaccepted(tx: Transaction, asset: Asset, violations: list[Violation]) -> list[Violation]:
-    """Without what the operator has seen and accepted. Where all is well nothing is asked."""
+    """The violations without those that the operator has accepted. Queries nothing if there are none."""
     if not any(each.at for each in violations):
         return violations
     return invariants.not_accepted(violations, tx.last_action_at(asset.asset_symbol, "accept"))

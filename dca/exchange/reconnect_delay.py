@@ -12,6 +12,6 @@ class Pauses:
         self._failures = 0
 
     def after(self, lasted_seconds: float) -> int:
-        """Seconds to wait after a connection that lasted `seconds`."""
+        """Seconds to wait after a connection that lasted `lasted_seconds`."""
         self._failures = 0 if lasted_seconds > STEADY_SECONDS else self._failures + 1
         return PAUSES_SECONDS[max(min(self._failures, len(PAUSES_SECONDS)) - 1, 0)]

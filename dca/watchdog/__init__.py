@@ -1,1 +1,1 @@
-"""Keeps main_app running."""
+"""Keeps main_app running: starts it, and ends it when it hangs."""

@@ -1,7 +1,7 @@
-"""What main_app's log says of its end: the line that explains a death, or none.
+"""Finds the line in main_app's log that explains why it ended.
 
-A warning explains nothing: the bot lives on after each. An error ends the process, and so does what the
-interpreter prints by itself.
+Warnings do not count, since the bot keeps running after them. An error ends the process, and so does what the
+interpreter itself prints.
 """
 
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 TAIL_BYTES = 64_000
 _FATAL = frozenset({"ERROR", "CRITICAL"})
 _INTERPRETER = ("Traceback (most recent call last)", "Fatal Python error")
-"""How what Python says by itself begins."""
+"""First words of what the interpreter itself prints."""
 
 
 def bytes_of(log: Path) -> int:
-    """How long the file is; 0 if there is none."""
+    """The file's size in bytes; 0 if there is none."""
     try:
         return log.stat().st_size
     except OSError:
@@ -23,14 +23,14 @@ def bytes_of(log: Path) -> int:
 
 
 def since_bytes(log: Path, count: int) -> str:
-    """What was written behind the first `count` bytes and explains an end; else its last line; or ""."""
+    """The explanation of an end written after the first `count` bytes; else the last line, or ""."""
     lines = _tail(log, count)
     said = [line.strip() for line in lines if line.strip()]
     return _explanation(lines) or (said[-1] if said else "")
 
 
 def since(log: Path, then: datetime | None) -> str:
-    """What explains the end of the process that began then; "" if nothing does, or that is not known."""
+    """The explanation of the end of the process started at that time; "" if there is none."""
     if then is None:
         return ""
     then, lines = then.replace(microsecond=then.microsecond // 1000 * 1000), _tail(log)
@@ -42,7 +42,7 @@ def since(log: Path, then: datetime | None) -> str:
 
 
 def _explanation(lines: list[str]) -> str:
-    """The last line that tells of an end, with the error of the traceback behind it."""
+    """The last line that reports an end, with the error of the traceback after it."""
     numbers = range(len(lines) - 1, -1, -1)
     fatal = next((number for number in numbers if _level(lines[number]) in _FATAL), None)
     if fatal is not None:
@@ -52,7 +52,7 @@ def _explanation(lines: list[str]) -> str:
 
 
 def _words_behind(lines: list[str]) -> list[str]:
-    """The last words before the next line of the log: of a traceback, the error itself."""
+    """The last line before the next log line: of a traceback, the error itself."""
     found: list[str] = []
     for line in lines:
         if _time_of(line) is not None:
@@ -64,12 +64,12 @@ def _words_behind(lines: list[str]) -> list[str]:
 
 
 def _level(line: str) -> str:
-    """The level of a line of our log; "" of others."""
+    """The level of one of our log lines; "" for other lines."""
     return "" if _time_of(line) is None else "".join(line.split(maxsplit=2)[1:2])
 
 
 def _time_of(line: str) -> datetime | None:
-    """When a line of our log was written; None of others."""
+    """When one of our log lines was written; None for other lines."""
     try:
         at = datetime.fromisoformat(line.split(maxsplit=1)[0])
     except (ValueError, IndexError):
@@ -78,7 +78,7 @@ def _time_of(line: str) -> datetime | None:
 
 
 def _tail(path: Path, since: int = 0) -> list[str]:
-    """The file's last lines, of what was written behind its first `since` bytes."""
+    """The file's last lines among those written after its first `since` bytes."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

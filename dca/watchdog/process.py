@@ -1,8 +1,8 @@
-"""The process of main_app, from outside: is it running, end it, start it. And what the watchdog remembers.
+"""The main_app process seen from outside: check, end and start it; and the watchdog's memory.
 
-Nothing is ended by its number alone (F86): only while the lock is held, and only the process that the
-lock's file names and that has that very file open. Nothing is started while the lock is held, and
-main_app itself refuses to be a second one.
+No process is ended by pid alone (F86): only while the lock is held, and only the process that the lock file
+names and that has this very file open. Nothing is started while the lock is held, and main_app itself refuses
+to run twice.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ from dca.runtime.heartbeat import Beat
 from dca.runtime.script import STOP_SIGNALS
 from dca.runtime.settings import ROOT, Settings
 from dca.watchdog import crash_cause as last_words
-from dca.watchdog.rules import Look, Memory
+from dca.watchdog.rules import Memory, Observation
 
 POLL_SECONDS = 0.1
 _TRIES = 3
@@ -34,8 +34,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long to wait, in seconds: for a SIGTERM to work, for a SIGKILL, and for a start to show whether
-    it lasts."""
+    """Seconds to wait after a SIGTERM, after a SIGKILL, and after a start to see whether it lasts."""
 
     terminate: float = 20.0
     kill: float = 10.0
@@ -44,8 +43,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What became of an attempt to end main_app. `pid` None: nobody was running. `why_not`: it still
-    runs, because."""
+    """The result of an attempt to end main_app. `pid` None: it was not running. `why_not`: why it is still
+    running."""
 
     pid: int | None = None
     how: str = ""
@@ -55,10 +54,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """What became of a start. `exit_code`: it ended at once; `last_words` are then its own, and
-    `asked_to_stop` is what it ended for, if that was no trouble of its own.
+    """The result of a start. `exit_code`: it exited immediately; `last_words` is then its last output, and
+    `asked_to_stop` the reason if it was asked to stop.
 
-    `by_us` False: another one was running, or was faster.
+    `by_us` False: another main_app was running, or started first.
     """
 
     pid: int | None
@@ -69,7 +68,7 @@ class Started:
 
 
 class Supervisor:
-    """Looks after one installation's main_app. `script` is what is started."""
+    """Starts, ends and observes one installation's main_app. `script` is what is started."""
 
     def __init__(
         self,
@@ -86,14 +85,14 @@ class Supervisor:
         self._script = script
         self._patience = patience or Patience()
         self.children: list[subprocess.Popen[bytes]] = []
-        """What was started here. It lives on without us."""
+        """The main_app that we started. It keeps running after us."""
 
-    # ---- looking -----------------------------------------------------------------------------------------
+    # ---- observing ---------------------------------------------------------------------------------------
 
-    def look(self) -> Look:
-        """The lock first and the maintenance after it: whoever stops main_app begins maintenance before."""
+    def look(self) -> Observation:
+        """Read main_app's state: the lock first, then maintenance, as ./bot stop begins maintenance first."""
         is_held = is_locked(self._lock)
-        return Look(
+        return Observation(
             is_held=is_held,
             holder=self._holder(),
             locked_at=_modified(self._lock),
@@ -104,12 +103,13 @@ class Supervisor:
         )
 
     def last_words(self) -> str:
-        """The line of main_app's log that explains why the one that held the lock last ended; "" if none
-        does. The lock's file is written when it is taken."""
+        """The log line that explains why the last holder of the lock ended; "" if there is none. The lock's
+        file is written when the lock is taken."""
         return last_words.since(self._log, _modified(self._lock))
 
     def _holder(self) -> int | None:
-        """Who holds the lock, if it is held. On a full disk it could not be written there (F68)."""
+        """The pid that holds the lock, from its file; None if a full disk kept it from being written
+        (F68)."""
         try:
             return int(self._lock.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -122,27 +122,27 @@ class Supervisor:
     # ---- ending ------------------------------------------------------------------------------------------
 
     def end(self, progress: Callable[[float], None] | None = None) -> Ended:
-        """SIGTERM, after a while SIGKILL, and wait until the lock is free (F38).
+        """End main_app with SIGTERM, then SIGKILL, and wait until the lock is free (F38).
 
-        `progress` is told every now and then how many seconds it has taken.
+        `progress` is called from time to time with the seconds elapsed.
         """
         began = self._clock.monotonic()
         if not is_locked(self._lock):
             return Ended()
         pid = self._holder()
         if pid is None:
-            return Ended(why_not=f"the lock is held, and {self._lock} does not say by whom")
+            return Ended(why_not=f"the lock is held, but {self._lock} does not say by which process")
         with _process(pid) as process:
             if process is None or not self._has_lock_open(pid):
                 return self._not_ours(pid)
             how = self._signal(process, progress or (lambda _: None))
         seconds = self._clock.monotonic() - began
         if how is None:
-            return Ended(pid=pid, seconds=seconds, why_not=f"pid {pid} does not even end by SIGKILL")
+            return Ended(pid=pid, seconds=seconds, why_not=f"pid {pid} did not end even after SIGKILL")
         return self._when_free(pid, how, seconds)
 
     def _signal(self, process: int, progress: Callable[[float], None]) -> str | None:
-        """Returns the signal that ended it; None if none did."""
+        """Signal a process until it ends. Returns the signal that ended it, or None."""
         began = self._clock.monotonic()
         waits = ((signal.SIGTERM, self._patience.terminate), (signal.SIGKILL, self._patience.kill))
         for number, seconds in waits:
@@ -156,7 +156,8 @@ class Supervisor:
         return None
 
     def _when_free(self, pid: int, how: str, seconds: float) -> Ended:
-        """A process that ends frees its lock, unless another took it, or something of it lives on."""
+        """The result once the process has ended: its lock is free, unless another process took or still holds
+        it."""
         until = self._clock.monotonic() + self._patience.kill
         while is_locked(self._lock) and self._holder() == pid:
             if self._clock.monotonic() > until:
@@ -164,7 +165,7 @@ class Supervisor:
                     pid=pid,
                     how=how,
                     seconds=seconds,
-                    why_not=f"pid {pid} is gone, and its lock is still held",
+                    why_not=f"pid {pid} is gone, but its lock is still held",
                 )
             time.sleep(POLL_SECONDS)
         return Ended(pid=pid, how=how, seconds=seconds)
@@ -175,7 +176,7 @@ class Supervisor:
         return Ended(pid=pid, why_not=f"the lock is held, but not by pid {pid} that {self._lock} names")
 
     def _has_lock_open(self, pid: int) -> bool:
-        """Whether a process has the lock's file open: no other process of that number would."""
+        """Whether a process has the lock file open; an unrelated process that reuses the pid would not."""
         try:
             lock = self._lock.stat()
             files = list(Path(f"/proc/{pid}/fd").iterdir())
@@ -190,7 +191,7 @@ class Supervisor:
     # ---- starting ----------------------------------------------------------------------------------------
 
     def start(self) -> Started:
-        """Start main_app, unless it runs, and see whether it lasts for some seconds."""
+        """Start main_app unless it is running, and check that it lasts a few seconds."""
         result = Started(pid=None)
         for _ in range(_TRIES):
             if is_locked(self._lock):
@@ -208,12 +209,12 @@ class Supervisor:
             )
             if child.returncode != 0 or result.asked_to_stop is not None:
                 break
-            # 0: another one was faster, or somebody was just looking at the lock. So look again.
+            # 0: another one started first, or something just tested the lock. So check again.
         return result
 
     def _asked(self, pid: int, exit_code: int) -> str | None:
-        """Why a child ended that had no trouble of its own: by what it noted, or by the signal that ended it
-        before it could."""
+        """Why a child was asked to end: the reason that it noted, or the signal that ended it before it
+        could."""
         beat = self._beat()
         if beat is not None and beat.pid == pid and beat.asked_to_stop is not None:
             return beat.asked_to_stop
@@ -221,7 +222,7 @@ class Supervisor:
         return signal.Signals(number).name if number in STOP_SIGNALS else None
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
-        """With nothing of ours: not our input, no pipe that could fill (F47), a session of its own."""
+        """Launch the child detached: no input, no pipe that could fill (F47), its own session."""
         output = self._open_log()
         try:
             child = subprocess.Popen(
@@ -239,7 +240,8 @@ class Supervisor:
         return child
 
     def _open_log(self) -> int:
-        """A log that cannot be opened, on a full disk perhaps, does not stop the trading."""
+        """The child's output file; /dev/null if it cannot be opened, as on a full disk: trading must go
+        on."""
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             return os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -247,9 +249,9 @@ class Supervisor:
             return subprocess.DEVNULL
 
     def _wait_for(self, child: "subprocess.Popen[bytes]") -> None:
-        """Until it beats, or has ended, or the patience is over.
+        """Wait for the child's heartbeat, its end, or the timeout.
 
-        The lock is not touched: a look at it in the wrong moment would keep it from the child.
+        The lock is not tested: a test at the wrong moment would keep the child from taking it.
         """
         until = self._clock.monotonic() + self._patience.start
         while child.poll() is None and self._clock.monotonic() < until:
@@ -258,7 +260,7 @@ class Supervisor:
                 return
             time.sleep(POLL_SECONDS)
 
-    # ---- remembering -------------------------------------------------------------------------------------
+    # ---- memory ------------------------------------------------------------------------------------------
 
     def memory(self) -> Memory:
         return read_memory(self._state_dir)
@@ -268,7 +270,7 @@ class Supervisor:
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float, clock: Clock) -> bool:
-    """Whether something came to be so within some seconds."""
+    """Wait until a condition holds; returns whether it did within the seconds given."""
     until = clock.monotonic() + seconds
     while not is_so():
         if clock.monotonic() > until:
@@ -278,10 +280,10 @@ def wait_until(is_so: Callable[[], bool], seconds: float, clock: Clock) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of that file. Looking does not disturb others who look.
+    """Whether a process holds the lock of that file. Concurrent tests do not disturb each other.
 
     Raises:
-        StartRefused: it is another user's.
+        StartRefused: the file belongs to another user.
     """
     try:
         with path.open("rb") as file:
@@ -291,12 +293,12 @@ def is_locked(path: Path) -> bool:
     except BlockingIOError:
         return True
     except PermissionError as error:
-        raise StartRefused(f"{path} is another user's: run all of the suite as one user") from error
+        raise StartRefused(f"{path} belongs to another user: run the whole suite as one user") from error
     return False
 
 
 def read_memory(state_dir: Path) -> Memory:
-    """What the watchdog remembers; nothing, if the file is missing or cannot be understood."""
+    """The watchdog's memory; an empty one if the file is missing or unreadable."""
     try:
         raw = json.loads(_memory_file(state_dir).read_text(encoding="utf-8"))
         return Memory(
@@ -310,7 +312,7 @@ def read_memory(state_dir: Path) -> Memory:
 
 
 def write_memory(state_dir: Path, memory: Memory) -> None:
-    """Written whole or not at all; a full disk makes the watchdog forgetful, and no worse."""
+    """Write the memory atomically; on a full disk the watchdog only forgets."""
     content = {
         "deaths": [at.isoformat() for at in memory.deaths],
         "was_running": memory.was_running,
@@ -333,7 +335,7 @@ def _time(text: str | None) -> datetime | None:
 
 @contextmanager
 def _process(pid: int) -> Iterator[int | None]:
-    """A handle that stays with the process even if its number is given to another one; None: no such."""
+    """A handle that stays with the process even if its pid is reused; None if there is no such process."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

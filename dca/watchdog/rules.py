@@ -1,7 +1,7 @@
-"""What the watchdog makes of what it sees. Pure.
+"""The watchdog's decisions. Pure.
 
-Running is a held lock, not a pid. Alive is a heartbeat of the deciding loop, which beats on while
-streams, database or exchange are down: those are never a reason to restart (F37).
+Running means that the lock is held, not that a pid exists. Alive means a heartbeat of the main loop, which
+continues while streams, database or exchange are down: those are never a reason to restart (F37).
 """
 
 from dataclasses import dataclass, replace
@@ -12,19 +12,19 @@ from dca.runtime.heartbeat import Beat
 from dca.runtime.maintenance import Maintenance
 
 HUNG_AFTER = timedelta(seconds=60)
-"""Without a sign of life for so long, main_app is hung. Its slowest single wait takes some 15 s."""
+"""main_app counts as hung after this long without a heartbeat. Its slowest single wait takes about 15 s."""
 SLOWEST_WORKER_SECONDS = 180.0
-"""One task of a worker is a few requests and transactions of at most 10 s each."""
+"""Longest time for one task of a worker, which is a few requests and transactions of at most 10 s each."""
 DEATHS, DEATHS_WITHIN = 5, timedelta(minutes=10)
-"""So many deaths within that time, and main_app is left down."""
+"""This many crashes within this time are a crash loop: main_app is not restarted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What there is to see of main_app.
+class Observation:
+    """The observed state of main_app.
 
-    `holder` is the pid of who holds the lock, if `is_held`; None if there is nothing to tell it by.
-    `locked_at` is when the lock's file was written. `can_write`: the disk takes heartbeats.
+    `holder`: pid of the lock's holder, if `is_held`; None if not known. `locked_at`: when the lock's file was
+    written. `can_write`: heartbeats can be written to disk.
     """
 
     now: datetime
@@ -37,7 +37,7 @@ class Look:
 
     @property
     def asked_to_stop(self) -> str | None:
-        """Why the one that held the lock last ended in good order; None if it did not."""
+        """Why the last holder of the lock was asked to stop; None if it was not."""
         if self.is_held or self.beat is None or self.beat.pid != self.holder:
             return None
         return self.beat.asked_to_stop
@@ -45,10 +45,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the watchdog remembers from run to run.
+    """The watchdog's memory between runs.
 
-    `was_running`: main_app was seen running, or was started, and nobody asked it to stop since: if it is
-    down, it has died. `left_down_at`: since when it is not started any more.
+    `was_running`: main_app was running or was started, and has not been asked to stop: if it is down now, it
+    crashed. `left_down_at`: since when it is no longer restarted.
     """
 
     deaths: tuple[datetime, ...] = ()
@@ -61,60 +61,60 @@ class Verdict(StrEnum):
     NOTHING = "nothing"
     START = "start"
     END = "end"
-    """It hangs: end it, then look again."""
+    """It hangs: end it, then check again."""
     LEAVE_DOWN = "leave down"
     STAND_DOWN = "stand down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do about main_app; `why` is for the log and the mail."""
+    """What to do about main_app; `why` goes into the log and the mail."""
 
     verdict: Verdict
     why: str
 
 
-def hung(look: Look) -> str | None:
-    """Why the main_app that holds the lock is taken for hung; None if it is not.
+def hung(seen: Observation) -> str | None:
+    """Why the main_app that holds the lock counts as hung; None if it does not.
 
-    A sign of life from the future is one: the clock was set back. The heartbeat that an earlier main_app
-    left says nothing of one that took the lock since. On a full disk nobody can leave a sign (F68).
+    A heartbeat from the future counts as alive: the clock was set back. A heartbeat of an earlier main_app
+    says nothing about one that took the lock since. On a full disk no heartbeat can be written (F68).
     """
-    if not (look.is_held and look.can_write):
+    if not (seen.is_held and seen.can_write):
         return None
-    if (beat := look.beat) is not None and beat.pid == look.holder:
+    if (beat := seen.beat) is not None and beat.pid == seen.holder:
         if beat.slowest_worker_seconds >= SLOWEST_WORKER_SECONDS:
-            return f"a worker has been at one task for {beat.slowest_worker_seconds:.0f} s"
-        silence, what = look.now - beat.beat_at, "its last heartbeat is {:.0f} s old"
+            return f"a worker has spent {beat.slowest_worker_seconds:.0f} s on one task"
+        silence, what = seen.now - beat.beat_at, "its last heartbeat is {:.0f} s old"
     else:
         silence, what = timedelta(0), "it has held its lock for {:.0f} s without a heartbeat"
-        if look.locked_at is not None:
-            silence = look.now - look.locked_at
+        if seen.locked_at is not None:
+            silence = seen.now - seen.locked_at
     return what.format(silence.total_seconds()) if silence >= HUNG_AFTER else None
 
 
-def observed(memory: Memory, look: Look) -> Memory:
-    """The memory after a look: it notices a death, and when there were too many.
+def observed(memory: Memory, seen: Observation) -> Memory:
+    """The memory after an observation: counts a crash, and detects a crash loop.
 
-    Whoever starts main_app by hand after it was left down has taken care of it. One that was asked to stop
-    has not died: a signal that somebody sends again and again is no crash.
+    A manual start after a crash loop clears it. A main_app that was asked to stop has not crashed, however
+    often it is sent a signal.
     """
-    memory = _recent(memory, look.now)
-    if look.is_held:
+    memory = _recent(memory, seen.now)
+    if seen.is_held:
         return replace(memory, was_running=True, left_down_at=None)
-    if look.maintenance is not None or look.asked_to_stop is not None:
+    if seen.maintenance is not None or seen.asked_to_stop is not None:
         return replace(memory, was_running=False)
-    return died(memory, look.now) if memory.was_running else memory
+    return died(memory, seen.now) if memory.was_running else memory
 
 
-def was_ended(memory: Memory, look: Look) -> str | None:
-    """What ended main_app in good order, if it ran when `memory` was kept and nobody announced it with
-    ./bot stop."""
-    return look.asked_to_stop if memory.was_running and look.maintenance is None else None
+def was_ended(memory: Memory, seen: Observation) -> str | None:
+    """Why main_app was asked to stop, if it was running when `memory` was written and ./bot stop was not
+    used."""
+    return seen.asked_to_stop if memory.was_running and seen.maintenance is None else None
 
 
 def died(memory: Memory, now: datetime) -> Memory:
-    """The memory after a death: main_app was found down, or came down as soon as it was started."""
+    """The memory after a crash: main_app was found down, or exited immediately after a start."""
     memory = _recent(memory, now)
     deaths = (*memory.deaths, now)
     left_down_at = memory.left_down_at or (now if len(deaths) >= DEATHS else None)
@@ -122,16 +122,16 @@ def died(memory: Memory, now: datetime) -> Memory:
 
 
 def started(memory: Memory, now: datetime) -> Memory:
-    """The memory after a start that went well."""
+    """The memory after a successful start."""
     return replace(memory, was_running=True, last_start_at=now)
 
 
-def decide(look: Look, memory: Memory) -> Decision:
-    """What to do; `memory` has observed the look."""
-    if look.maintenance is not None:
-        return Decision(verdict=Verdict.STAND_DOWN, why=look.maintenance.why)
-    if look.is_held:
-        why = hung(look)
+def decide(seen: Observation, memory: Memory) -> Decision:
+    """Decide what to do; `memory` is the memory after `seen`."""
+    if seen.maintenance is not None:
+        return Decision(verdict=Verdict.STAND_DOWN, why=seen.maintenance.why)
+    if seen.is_held:
+        why = hung(seen)
         if why is not None:
             return Decision(verdict=Verdict.END, why=why)
         return Decision(verdict=Verdict.NOTHING, why="it is alive")
@@ -144,12 +144,12 @@ def _too_often(memory: Memory) -> str:
     assert memory.left_down_at is not None
     minutes = DEATHS_WITHIN.total_seconds() / 60
     return (
-        f"it died {DEATHS} times within {minutes:.0f} minutes, last at "
+        f"it crashed {DEATHS} times within {minutes:.0f} minutes, last at "
         f"{memory.left_down_at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
 def _recent(memory: Memory, now: datetime) -> Memory:
-    """Without deaths that are too long ago, or, because the clock was set back, not yet."""
+    """Without crashes that are too old, or in the future because the clock was set back."""
     kept = tuple(at for at in memory.deaths if timedelta(0) <= now - at < DEATHS_WITHIN)
     return memory if kept == memory.deaths else replace(memory, deaths=kept)

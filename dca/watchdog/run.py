@@ -1,4 +1,4 @@
-"""A run of the watchdog: look, decide, act; and what there is to say of it afterwards."""
+"""One watchdog run: observe, decide, act, and report."""
 
 import time
 from dataclasses import replace
@@ -17,11 +17,11 @@ from dca.runtime.log_lines import fact, warn
 from dca.runtime.script import BAD_SETTINGS
 from dca.watchdog import rules
 from dca.watchdog.process import Started, Supervisor
-from dca.watchdog.rules import Decision, Look, Memory, Verdict
+from dca.watchdog.rules import Decision, Memory, Observation, Verdict
 
 CONFIRM_SECONDS = 15.0
-"""What looks hung must look so for as long as a healthy main_app can be between two heartbeats: after the
-clock was set forward, or the machine slept, the last heartbeat is old and means nothing."""
+"""How long main_app must look hung, at least the time between two heartbeats of a healthy one: after the
+clock was set forward or the machine slept, the last heartbeat is old and means nothing."""
 
 _RESUME = "Find the cause in logs/main_app.log, then ./bot start; ./bot resume allows buys again."
 
@@ -30,12 +30,12 @@ MAIN_APP = ("main app down", "main app ended", "main app hung", "main app left d
 KEYS = start_conditions.KEYS_REFUSED
 ASKS_WITH_THE_KEYS = "order_manager"
 KEYS_GOOD_FOR = timedelta(seconds=90)
-"""One run that failed is enough for the watchdog to ask itself, at its next."""
+"""Longest age of the order manager's answer; after one failed run the watchdog checks the keys itself."""
 
 
 class Guard:
-    """`findings` is what is wrong now, for the mail. `judged` has the names of which it can be said: those
-    that are not among the findings are over."""
+    """The result of a run. `findings`: what is wrong now, for the mail. `judged`: the names that were
+    checked; those not among the findings are resolved."""
 
     def __init__(self, job: Job, supervisor: Supervisor, *, confirm_seconds: float = CONFIRM_SECONDS) -> None:
         self._job = job
@@ -46,18 +46,18 @@ class Guard:
         self.judged: list[str] = []
 
     def watch(self) -> None:
-        """See to it that main_app runs, within limits."""
+        """Make sure that main_app is running, within limits."""
         self._job.checked = 1
         before = self._memory
-        look, decision = self._decide()
+        seen, decision = self._decide()
         if decision.verdict is Verdict.END:
             if not self._end(decision):
                 return
             self._remember(rules.died(self._memory, self._job.clock.now()))
-            look, decision = self._decide()
+            seen, decision = self._decide()
             if decision.verdict is Verdict.START:
-                decision = replace(decision, why="the one before it hung")
-        elif (ended := rules.was_ended(before, look)) is not None:
+                decision = replace(decision, why="the previous one hung")
+        elif (ended := rules.was_ended(before, seen)) is not None:
             decision = replace(decision, why=f"it was ended: {ended}")
             self._was_ended(ended)
         elif self._memory.deaths[-1:] not in {(), before.deaths[-1:]}:
@@ -65,9 +65,9 @@ class Guard:
         self._do(decision)
 
     def ask_for_keys(self) -> None:
-        """Whether the exchange takes the keys. That it does not answer is for others to tell.
+        """Check whether the exchange accepts the keys. Others report an exchange that does not answer.
 
-        The order manager asks with the same keys, every minute: where it was answered, nobody asks again.
+        The order manager uses the same keys every minute: if it was answered, this does not ask again.
         """
         if self._keys_were_good():
             self.judged.append(KEYS)
@@ -90,16 +90,16 @@ class Guard:
 
     # ---- deciding ----------------------------------------------------------------------------------------
 
-    def _decide(self) -> tuple[Look, Decision]:
-        """Look until it is sure: a hang has to last."""
+    def _decide(self) -> tuple[Observation, Decision]:
+        """Observe until the decision is certain: a hang must last."""
         until = self._job.clock.monotonic() + self._confirm_seconds
         while True:
-            look = self._supervisor.look()
-            memory = rules.observed(self._memory, look)
-            decision = rules.decide(look, memory)
+            seen = self._supervisor.look()
+            memory = rules.observed(self._memory, seen)
+            decision = rules.decide(seen, memory)
             if decision.verdict is not Verdict.END or self._job.clock.monotonic() >= until:
                 self._remember(memory)
-                return look, decision
+                return seen, decision
             time.sleep(min(0.5, self._confirm_seconds))
 
     def _remember(self, memory: Memory) -> None:
@@ -120,7 +120,7 @@ class Guard:
             self._job.notes.append(f"standing down: {decision.why}")
 
     def _end(self, decision: Decision) -> bool:
-        """End a hung main_app; True if it is gone, and the next can be started."""
+        """End a hung main_app; returns whether it is gone, so that a new one can be started."""
         if self._job.dry_run:
             self._job.act("end main_app and start it again", "-", lambda: None)
             return False
@@ -131,7 +131,7 @@ class Guard:
                 "main app hung",
                 "main_app hangs and could not be ended",
                 f"{decision.why[:1].upper()}{decision.why[1:]}. It could not be ended: {ended.why_not}. "
-                "No second one is started while the lock is held. End it by hand.",
+                "No second one is started while the lock is held. End it manually.",
             )
             return False
         self._job.changed += 1
@@ -142,7 +142,7 @@ class Guard:
             "main app hung",
             "main_app hung and was ended",
             f"{decision.why[:1].upper()}{decision.why[1:]}. Pid {ended.pid} was ended ({ended.how}, after "
-            f"{seconds} s). {self._last_words()} The next start settles what was open.",
+            f"{seconds} s). {self._last_words()} The next start settles open orders.",
         )
         return True
 
@@ -158,32 +158,33 @@ class Guard:
         return started.by_us
 
     def _came_down(self, started: Started) -> None:
-        """Started, and gone at once. Only a crash counts as one: settings that it cannot use, or a signal
-        that somebody sent, are tried again for as long as they last."""
+        """Report a start that exited immediately. Only a crash counts toward the crash loop; with invalid
+        settings or an external signal, the start is retried every run."""
         said = started.last_words or "nothing"
         code = started.exit_code
         if started.asked_to_stop is not None:
             self._was_ended(started.asked_to_stop)
             return
-        self._job.failed("main_app came down at once", f"exit code {code}; it said: {said}")
-        evidence = f"It was started and ended at once with exit code {code}. It said: {said}\n"
-        again = "It is tried again with every run of the watchdog"
+        self._job.failed("main_app exited immediately", f"exit code {code}; last output: {said}")
+        evidence = f"It was started and exited immediately with exit code {code}. Last output: {said}\n"
+        again = "The watchdog retries it every minute"
         if code == BAD_SETTINGS:
             self._find("settings", "main_app cannot start: its settings", f"{evidence}{again}.")
             return
-        evidence = f"{evidence}{again}, until it has died too often."
+        evidence = f"{evidence}{again}, until it has crashed too often."
         self._find("main app down", "main_app is down and cannot start", evidence)
         self._remember(rules.died(self._memory, self._job.clock.now()))
         if self._memory.left_down_at is not None:
             self._do(Decision(verdict=Verdict.LEAVE_DOWN, why="it cannot start"))
 
     def _leave_down(self, why: str) -> None:
-        """Buys off, for whoever starts it by hand before the cause is found."""
-        self._job.notes.append(f"main_app is left down: {why}")
+        """Record the crash loop and turn buys off, in case it is started manually before the cause is
+        found."""
+        self._job.notes.append(f"main_app is not restarted (crash loop): {why}")
         self._find(
             "main app left down",
-            "main_app died too often and is left down",
-            f"{why[:1].upper()}{why[1:]}. It is not started any more, and buys are off. "
+            "main_app crashed repeatedly and is not restarted",
+            f"{why[:1].upper()}{why[1:]}. It is no longer restarted, and buys are off. "
             f"{self._last_words()} {_RESUME}",
         )
 
@@ -194,50 +195,48 @@ class Guard:
                 return False  # another installation trades there, and well
             if tx.control().mode is not Mode.RUN:
                 return False
-            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app is left down, {why}")
+            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app not restarted (crash loop), {why}")
             return True
 
         if self._job.dry_run:
             return
         try:
             if self._job.store.transaction(work):
-                warn("watchdog", "main_app is left down and buys are off", why=why)
+                warn("watchdog", "main_app not restarted (crash loop), buys are off", why=why)
                 self._job.changed += 1
         except DatabaseUnavailable as error:
             warn("watchdog", "buys could not be turned off; the next run tries again", why=str(error))
 
-    # ---- saying ------------------------------------------------------------------------------------------
+    # ---- reporting ---------------------------------------------------------------------------------------
 
     def _was_ended(self, why: str) -> None:
-        """By somebody, in good order: told, and not counted."""
+        """Report that main_app was asked to stop from outside; this does not count as a crash."""
         warn("watchdog", "main_app was ended", why=why)
         self._find(
             "main app ended",
             "main_app was ended from outside",
-            f"It ended in good order, because of this: {why}. A signal comes from somebody or something on "
-            "this machine: kill, a service manager, a reboot. It is started again, and settles what was "
-            "open. To keep it down for a while: ./bot stop --for 2h",
+            f"It stopped cleanly; reason: {why}. The signal came from this machine: kill, a service "
+            "manager, a reboot. It is started again and settles open orders. To keep it "
+            "stopped for a while: ./bot stop --for 2h",
         )
 
     def _died(self, decision: Decision) -> None:
         words = self._last_words()
         number, limit = len(self._memory.deaths), rules.DEATHS
-        again = (
-            "It is started again, and settles what was open. " if decision.verdict is Verdict.START else ""
-        )
-        warn("watchdog", "main_app had died", why=words)
+        again = "It is started again and settles open orders. " if decision.verdict is Verdict.START else ""
+        warn("watchdog", "main_app had crashed", why=words)
         self._find(
             "main app down",
             "main_app was down",
-            f"It was not running, and nobody had asked it to stop. {words} {again}"
-            f"That was death {number} within ten minutes; after {limit} it is left down.",
+            f"It was not running, although nobody had stopped it. {words} {again}"
+            f"That was crash {number} within ten minutes; after {limit} it is not restarted.",
         )
 
     def _last_words(self) -> str:
         words = self._supervisor.last_words()
-        return f"What its log says of it: {words}" if words else "Its log does not say why."
+        return f"Its log says: {words}" if words else "Its log does not say why."
 
     def _find(self, name: str, subject: str, evidence: str) -> None:
-        """One finding of a name: the later one knows more."""
+        """Add a finding, replacing an earlier one of the same name."""
         self.findings = [each for each in self.findings if each.name != name]
         self.findings.append(Finding(name=name, kind=IncidentKind.HEALTH, subject=subject, evidence=evidence))

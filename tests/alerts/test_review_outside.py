@@ -111,7 +111,7 @@ def test_the_outside_watcher_is_pinged_by_good_reviews_only(
 LEFT_DOWN = Finding(
     name="main app left down",
     kind=IncidentKind.HEALTH,
-    subject="main_app died too often and is left down",
+    subject="main_app crashed repeatedly and is not restarted",
     evidence="Five deaths.",
 )
 
@@ -142,7 +142,7 @@ def test_the_outside_watcher_hears_nothing_while_somebody_is_needed(desk: Desk, 
     [
         ("bo: holidays", 1),
         (None, 1),
-        ("watchdog: main_app is left down", 0),
+        ("watchdog: main_app not restarted (crash loop)", 0),
         (f"{order_limits.NAME}: 30 orders", 0),
     ],
 )

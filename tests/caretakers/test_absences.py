@@ -45,7 +45,7 @@ def test_F57_a_position_that_is_gone_ends_its_cycle_and_the_next_begins_in_coold
     every_five_minutes(rig, 1)
     ended = rig.store.transaction(lambda tx: tx.cycle(1))
     assert ended.status is CycleStatus.ERROR
-    assert "the account holds 0 where the ledger has 0.1995, for 15 minutes and more" in (ended.problem or "")
+    assert "the account holds 0 where the ledger has 0.1995, for 15 minutes or more" in (ended.problem or "")
     assert (rig.cycle().status, missing(rig)) == (CycleStatus.COOLDOWN, [])
     every_five_minutes(rig, 1)
     assert rig.asset().lock_reason is None, "the books agree again"

@@ -90,7 +90,7 @@ def test_a_dry_run_says_so_and_writes_nothing(name: str, bot: BotProcess, store:
     done = bot.run(f"{name}.py", "--dry-run")
     assert done.returncode == 0
     if name == "consistency_checker":
-        assert "dry-run BTC/USD - would begin a cycle: there is no live one" in done.stdout
+        assert "dry-run BTC/USD - would start a cycle: there is no live one" in done.stdout
     assert store.transaction(lambda tx: tx.live_cycles()) == []
     assert last_run(store, name) is None
 

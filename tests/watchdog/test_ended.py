@@ -64,7 +64,7 @@ def test_a_signal_that_somebody_sends_again_and_again_is_no_crash(
         eventually(lambda: here.holder() is None, 30)
     assert names(guard) == ["main app ended"]
     told = guard.findings[0].evidence
-    assert number.name in told and "nobody had asked" not in told and "./bot stop" in told
+    assert number.name in told and "nobody had stopped it" not in told and "./bot stop" in told
     assert read_memory(here.state).deaths == ()
     assert store.transaction(lambda tx: tx.control()).mode is Mode.RUN
 
@@ -117,4 +117,4 @@ def test_what_the_log_says_of_a_death_is_of_that_death(here: Installation) -> No
     guard = here.guard(here.supervisor())
     assert names(guard) == ["main app down"]
     assert "Its log does not say why." in guard.findings[0].evidence
-    assert "nobody had asked" in guard.findings[0].evidence
+    assert "nobody had stopped it" in guard.findings[0].evidence

@@ -8,7 +8,7 @@ import pytest
 from dca.runtime.heartbeat import Beat
 from dca.runtime.maintenance import Maintenance
 from dca.watchdog import rules
-from dca.watchdog.rules import Look, Memory, Verdict
+from dca.watchdog.rules import Memory, Observation, Verdict
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 PID = 4711
@@ -34,20 +34,20 @@ def beat(seconds_old: float, *, pid: int = PID, slowest: float = 0.0) -> Beat:
     )
 
 
-def held(found: Beat | None, *, locked: float = 10_000, holder: int | None = PID) -> Look:
-    return Look(now=NOW, is_held=True, holder=holder, locked_at=ago(locked), beat=found)
+def held(found: Beat | None, *, locked: float = 10_000, holder: int | None = PID) -> Observation:
+    return Observation(now=NOW, is_held=True, holder=holder, locked_at=ago(locked), beat=found)
 
 
-DOWN = Look(now=NOW, is_held=False, holder=PID, locked_at=ago(10_000), beat=beat(1))
+DOWN = Observation(now=NOW, is_held=False, holder=PID, locked_at=ago(10_000), beat=beat(1))
 AT_WORK = Maintenance(until=NOW + timedelta(hours=1), who="me", why="a new disk")
 
 
-def verdict(look: Look, memory: Memory | None = None) -> Verdict:
-    return rules.decide(look, rules.observed(memory or Memory(), look)).verdict
+def verdict(seen: Observation, memory: Memory | None = None) -> Verdict:
+    return rules.decide(seen, rules.observed(memory or Memory(), seen)).verdict
 
 
 @pytest.mark.parametrize(
-    ("look", "is_hung"),
+    ("seen", "is_hung"),
     [
         (held(beat(2)), False),
         (held(beat(59)), False),
@@ -65,9 +65,9 @@ def verdict(look: Look, memory: Memory | None = None) -> Verdict:
         (replace(held(None, locked=0), locked_at=None), False),
     ],
 )
-def test_alive_is_a_young_heartbeat_of_its_own(look: Look, *, is_hung: bool) -> None:
-    assert (rules.hung(look) is not None) is is_hung
-    assert verdict(look) is (Verdict.END if is_hung else Verdict.NOTHING)
+def test_alive_is_a_young_heartbeat_of_its_own(seen: Observation, *, is_hung: bool) -> None:
+    assert (rules.hung(seen) is not None) is is_hung
+    assert verdict(seen) is (Verdict.END if is_hung else Verdict.NOTHING)
 
 
 def test_running_is_a_held_lock_and_not_a_heartbeat() -> None:

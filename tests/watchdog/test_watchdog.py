@@ -216,7 +216,7 @@ def test_five_deaths_leave_it_down_with_buys_off(here: Installation, store: Stor
     for _ in range(2):
         control = store.transaction(lambda tx: tx.control())
         assert control.mode is Mode.EXITS_ONLY
-        assert control.mode_reason is not None and "left down" in control.mode_reason
+        assert control.mode_reason is not None and "not restarted" in control.mode_reason
         assert "main app left down" in names(guard)
         assert guard.judged == [], "nothing is over while it is down"
         guard = here.guard(supervisor)
