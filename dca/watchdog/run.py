@@ -195,7 +195,7 @@ class Guard:
                 return False  # another installation trades there, and well
             if tx.control().mode is not Mode.RUN:
                 return False
-            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app not restarted (crash loop), {why}")
+            tx.set_mode(Mode.EXITS_ONLY, f"{BY_WATCHDOG}main_app not restarted, {why}")
             return True
 
         if self._job.dry_run:
