@@ -14,7 +14,7 @@ from dca.runtime.script import BAD_SETTINGS, Context
 from dca.runtime.settings import DatabaseSettings
 from dca.watchdog import rules
 from dca.watchdog.process import Started
-from dca.watchdog.rules import Look, Memory
+from dca.watchdog.rules import Memory, Observation
 from dca.watchdog.run import MAIN_APP, Guard
 from tests.caring import SETTINGS, edit
 from tests.rig import Rig
@@ -38,8 +38,8 @@ class Machine:
         self.kept = memory
         self.did.append("remember")
 
-    def look(self) -> Look:
-        return Look(now=self.rig.clock.now(), is_held=False)
+    def look(self) -> Observation:
+        return Observation(now=self.rig.clock.now(), is_held=False)
 
     def start(self) -> Started:
         self.did.append("start")
@@ -110,7 +110,7 @@ def test_settings_that_it_cannot_use_are_no_death(rig: Rig) -> None:
     guard, job = watched(rig, machine)
     assert names(guard) == ["settings"] and "DB_USER is missing" in guard.findings[0].evidence
     assert machine.kept.deaths == () and job.changed == 0
-    assert len(job.failures) == 1 and "main_app came down at once: exit code" in job.failures[0]
+    assert len(job.failures) == 1 and "main_app exited immediately: exit code" in job.failures[0]
     assert guard.judged == []
 
 
@@ -121,7 +121,7 @@ def test_the_fifth_death_leaves_it_down_with_buys_off_once(rig: Rig) -> None:
     assert "start" not in machine.did and job.changed == 1
     assert "main app left down" in names(guard) and mode(rig) is Mode.EXITS_ONLY
     down = next(each for each in guard.findings if each.name == "main app down")
-    assert "It is started again" not in down.evidence and "death 5" in down.evidence
+    assert "It is started again" not in down.evidence and "crash 5" in down.evidence
     since = machine.kept.left_down_at
     assert since is not None
     rig.clock.pass_seconds(60)
