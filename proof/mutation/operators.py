@@ -28,7 +28,9 @@ TWINS = (
 )
 """Names that a tired person takes for each other."""
 OPPOSITES = {name: twin for pair in TWINS for name, twin in (pair, pair[::-1])}
-LOGGING = frozenset({"fact", "warn", "print"})
+SAYING = frozenset({"fact", "warn", "print", "say", "tell"})
+FOR_A_PERSON = frozenset({"help", "metavar", "prog", "epilog", "description"})
+"""Arguments of argparse that change a screen only."""
 WORD = re.compile(r"""^["'][\w./-]{1,40}["']$""")
 """A string that a program compares or looks up. What has a space in it is for a person."""
 MANY = 10
@@ -94,7 +96,7 @@ def keyword_arguments(node: cst.Call) -> Iterator[Node]:
     if isinstance(node.func, cst.Name) and node.func.value[:1].isupper():
         return
     for number, argument in enumerate(node.args):
-        if argument.keyword is not None:
+        if argument.keyword is not None and argument.keyword.value not in FOR_A_PERSON:
             yield node.with_changes(args=[*node.args[:number], *node.args[number + 1 :]])
 
 
@@ -143,11 +145,13 @@ def is_left_alone(node: Node) -> bool:
         return True
     if isinstance(node, cst.FormattedString | cst.ConcatenatedString):
         return True
+    if isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value in FOR_A_PERSON:
+        return True
     if isinstance(node, cst.Call):
         told = isinstance(node.func, cst.Attribute) and isinstance(node.func.value, cst.Attribute)
         if told and node.func.value.attr.value == "_troubles":
             return True  # lines of the log
-        return isinstance(node.func, cst.Name) and node.func.value in {*LOGGING, "TypeVar"}
+        return isinstance(node.func, cst.Name) and node.func.value in {*SAYING, "TypeVar"}
     if isinstance(node, cst.SimpleStatementLine):
         first = node.body[0]
         return isinstance(first, cst.Expr) and (
