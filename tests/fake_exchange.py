@@ -81,7 +81,7 @@ class FakeExchange:
     hidden_until: datetime | None = None
     down: bool = False
     price: Decimal = Decimal(100)
-    ask: Decimal | None = None
+    best_ask: Decimal | None = None
     """Of its latest quote; None: there is no spread."""
     bids: Sequence[tuple[float, float]] | None = None
     """Prices and sizes of its order book; None: it has none. Its ask stands at 1,000,000."""
@@ -222,7 +222,7 @@ class FakeExchange:
 
     def latest_quotes(self, symbols: list[str], received_at: datetime) -> dict[str, Quote]:
         self._answer()
-        bid, ask, at = self.price, self.ask or self.price, self.quoted_at or received_at
+        bid, ask, at = self.price, self.best_ask or self.price, self.quoted_at or received_at
         return {
             symbol: Quote(symbol=symbol, bid=bid, ask=ask, at=at, received_at=received_at)
             for symbol in symbols

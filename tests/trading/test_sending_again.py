@@ -29,7 +29,7 @@ def lost(rig: Rig, price: str) -> Order:
 
 def quoted(bid: str, ask: str) -> Change:
     def change(rig: Rig) -> None:
-        rig.exchange.price, rig.exchange.ask = Decimal(bid), Decimal(ask)
+        rig.exchange.price, rig.exchange.best_ask = Decimal(bid), Decimal(ask)
 
     return change
 
