@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any
 
 from paper_exchange.parameters import LARGEST
@@ -26,7 +26,8 @@ class Ticket:
     client_order_id: str | None
 
 
-def _amount(body: Mapping[str, Any], name: str, decimals: int) -> Decimal | None:
+def _amount(body: Mapping[str, Any], name: str) -> Decimal | None:
+    """A positive amount: coins and prices cut to nine decimals, as Alpaca does; dollars with two at most."""
     value = body.get(name)
     if value is None:
         return None
@@ -38,8 +39,12 @@ def _amount(body: Mapping[str, Any], name: str, decimals: int) -> Decimal | None
         raise Refused(422, _CODE, f"{name} must be > 0")
     if amount >= LARGEST:
         raise Refused(422, _CODE, f"{name} is too large")
-    if amount != round(amount, decimals):
-        raise Refused(422, _CODE, f"{name} value must be limited to {decimals} decimal places")
+    if name != "notional":
+        amount = amount.quantize(STEP, rounding=ROUND_DOWN)
+        if not amount:
+            raise Refused(422, _CODE, f"{name} must be > 0")
+    elif amount != round(amount, 2):
+        raise Refused(422, _CODE, f"{name} value must be limited to 2 decimal places")
     return amount
 
 
@@ -64,14 +69,16 @@ def read_ticket(body: object) -> Ticket:
         side=_word(body, "side"),
         type=kind,
         time_in_force=tif,
-        qty=_amount(body, "qty", 9),
-        notional=_amount(body, "notional", 2),
-        limit_price=_amount(body, "limit_price", 9),
-        stop_price=_amount(body, "stop_price", 9),
+        qty=_amount(body, "qty"),
+        notional=_amount(body, "notional"),
+        limit_price=_amount(body, "limit_price"),
+        stop_price=_amount(body, "stop_price"),
         client_order_id=body.get("client_order_id"),
     )
-    if (ticket.qty is None) == (ticket.notional is None):
-        raise Refused(422, _CODE, "one of qty or notional is required")
+    if ticket.qty is None and ticket.notional is None:
+        raise Refused(422, 40010001, "qty or notional is required")
+    if ticket.qty is not None and ticket.notional is not None:
+        raise Refused(422, 40010001, "only one of qty or notional is accepted")
     if ticket.side not in {"buy", "sell"}:
         raise Refused(422, _CODE, "invalid side")
     _check_kind(ticket, body)
@@ -89,6 +96,8 @@ def _check_kind(ticket: Ticket, body: Mapping[str, Any]) -> None:
         )
     if ticket.type != "market" and ticket.limit_price is None:
         raise Refused(422, _CODE, f"{ticket.type} orders require limit price")
+    if ticket.type == "market" and (ticket.limit_price is not None or ticket.stop_price is not None):
+        raise Refused(422, 40010001, "market orders require no stop or limit price")
     if ticket.type == "stop_limit" and ticket.stop_price is None:
         raise Refused(422, _CODE, "stop limit orders require both stop and limit price")
     if ticket.client_order_id is not None and len(str(ticket.client_order_id)) > 128:

@@ -125,7 +125,6 @@ def test_fees_are_taken_in_coin_and_positions_have_no_slash(
         ({"time_in_force": "day"}, 422, 42210000, "invalid crypto time_in_force"),
         ({"type": "stop"}, 422, 40010001, "invalid order type for crypto order"),
         ({"symbol": "NOPE/USD"}, 422, 42210000, "not found"),
-        ({"qty": "0.0012345678912"}, 422, 42210000, "limited to 9 decimal places"),
         ({"qty": None, "notional": "20.001"}, 422, 42210000, "limited to 2 decimal places"),
         ({"qty": "NaN"}, 422, 42210000, "qty"),
         ({"order_class": "bracket"}, 422, 42210000, "advanced order_class"),

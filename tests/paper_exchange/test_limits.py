@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from paper_exchange.engine import Engine
+from paper_exchange.values import Refused
 from paper_exchange.views import average_entry
 from tests.paper_exchange.test_engine import START, Market
 from tests.processes import ExchangeProcess
@@ -72,6 +73,21 @@ def test_the_average_entry_price() -> None:
     market.quote("299.9", "300")
     market.order()
     assert average(market.engine) == 300
+
+
+def test_more_than_nine_decimals_are_cut() -> None:
+    market = Market()
+    order = market.order(type="limit", qty="1.2345678919", limit_price="50.1234567899")
+    assert (str(order.qty), str(order.limit_price)) == ("1.234567891", "50.123456789")
+    with pytest.raises(Refused, match="qty must be > 0"):
+        market.order(qty="0.0000000009")
+
+
+@pytest.mark.parametrize("more", [{"limit_price": "90"}, {"stop_price": "90"}, {"notional": "20"}])
+def test_what_does_not_go_together(more: dict[str, str]) -> None:
+    with pytest.raises(Refused) as refused:
+        Market().order(**more)
+    assert (refused.value.status, refused.value.code) == (422, 40010001)
 
 
 def test_event_ids_sort_by_time() -> None:
