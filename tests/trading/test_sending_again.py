@@ -87,8 +87,9 @@ def test_a_buy_is_sent_again_while_it_would_be_bought(rig: Rig, change: Change, 
         (lambda rig: setattr(rig.desk, "mode", Mode.EXITS_ONLY), True),
         (edited("UPDATE dca_assets SET is_enabled = FALSE"), True),
         (edited("UPDATE dca_assets SET lock_reason = 'mine'"), False),
+        (edited("UPDATE dca_control SET mode = 'halt'"), False),
     ],
-    ids=["at its target", "below it", "exits only", "disabled", "locked"],
+    ids=["at its target", "below it", "exits only", "disabled", "locked", "halted"],
 )
 def test_a_take_profit_is_sent_again_while_buyers_pay_its_target(
     rig: Rig, change: Change, again: bool
