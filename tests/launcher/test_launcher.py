@@ -235,7 +235,7 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
 def test_mysql_is_tested_where_the_environment_names_one(capsys: pytest.CaptureFixture[str]) -> None:
     without = [step.name for step in checks.steps(checks.Options(full=True))]
     assert not any("MySQL" in name for name in without)
-    assert "MySQL: left out, DCA_MYSQL names none" in capsys.readouterr().out
+    assert "MySQL: skipped, DCA_MYSQL is not set" in capsys.readouterr().out
     wanted = checks.steps(checks.Options(full=True, mysql="/somewhere"))
     assert [step.name for step in wanted if step.mysql == "/somewhere"] == ["tests on MySQL", "demo on MySQL"]
     assert all((ROOT / name).is_file() for name in checks.ON_MYSQL)

@@ -152,7 +152,7 @@ def test_a_wish_for_a_cycle_that_has_ended_meanwhile_is_for_no_other(rig: Rig, t
     from tests.operator.test_holding import RigTools
 
     tools, asset = RigTools("sell BTC/USD", rig, tmp_path), rig.asset()
-    with pytest.raises(StartRefused, match="cycle 1 has ended meanwhile"):
+    with pytest.raises(StartRefused, match="cycle 1 ended in the meantime"):
         rig.store.transaction(lambda tx: _request_sale(tx, tools, asset, shown))
     assert rig.cycle().exit_requested_at is None
 
