@@ -1,6 +1,7 @@
 """./bot why BTC/USD: every gate in order, why it is not buying, why it is not selling."""
 
 import argparse
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import groupby
 
@@ -8,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dca.core.errors import ExchangeUnavailable
-from dca.core.model import Asset, Control, Cycle, Order, Side
+from dca.core.model import Asset, Control, Cycle, Order, Side, TradingRules
 from dca.database.store import Transaction
 from dca.operator import formatting
 from dca.operator.session import Command, Tools
@@ -62,7 +63,7 @@ def look_at(tools: Tools, symbol: str) -> Look:
     """
     folder = tools.settings.state_dir
     asset, cycle, orders, control = tools.store.transaction(lambda tx: _read(tx, symbol))
-    power, trouble = _buying_power(tools)
+    power, rules, trouble = _on_exchange(tools)
     now = tools.clock.now()
     return Look(
         now=now,
@@ -76,6 +77,7 @@ def look_at(tools: Tools, symbol: str) -> Look:
         cycle=cycle,
         orders=orders,
         buying_power=power,
+        rules=rules,
         trouble=trouble,
     )
 
@@ -87,12 +89,14 @@ def _read(tx: Transaction, symbol: str) -> tuple[Asset | None, Cycle | None, lis
     return asset, None if asset is None else cycles.get(asset.id), orders, tx.control()
 
 
-def _buying_power(tools: Tools) -> tuple[Decimal | None, str | None]:
-    """What the account can spend; or why the exchange does not say."""
+def _on_exchange(tools: Tools) -> tuple[Decimal | None, Mapping[str, TradingRules] | None, str | None]:
+    """What the account can spend, and every pair that is listed; or why the exchange does not say."""
+    power = None
     try:
-        return tools.broker.account().non_marginable_buying_power, None
+        power = tools.broker.account().non_marginable_buying_power
+        return power, tools.broker.trading_rules(), None
     except ExchangeUnavailable as error:
-        return None, str(error)
+        return power, None, str(error)
 
 
 def _show(tools: Tools, part: Part, members: list[Gate]) -> None:

@@ -4,7 +4,7 @@ What main_app decides is what main_app reports of it (asset_reports.py): its quo
 back. Added is only what the database and the exchange know. Without a report the books alone speak.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from dca.core.model import (
     Order,
     Quote,
     Side,
+    TradingRules,
     plain,
 )
 from dca.core.strategy import Levels
@@ -77,6 +78,8 @@ class Look:
     cycle: Cycle | None = None
     orders: Sequence[Order] = ()
     buying_power: Decimal | None = None
+    rules: Mapping[str, TradingRules] | None = None
+    """Of every pair that the exchange lists."""
     trouble: str | None = None
 
     @property
@@ -234,7 +237,8 @@ def _of_the_row(look: Look, asset: Asset) -> Iterator[Gate]:
         yield _of_books("enabled", False, words_, BUYS)
     if asset.lock_reason is not None:
         yield _of_books("lock", False, f"it is locked: {asset.lock_reason}")
-    problem = "; ".join(strategy.asset_problems(asset, ladder.nameless_rules(asset.asset_symbol)))
+    rules = ladder.nameless_rules(asset.asset_symbol) if look.rules is None else look.rules.get(look.symbol)
+    problem = "; ".join(strategy.asset_problems(asset, rules))
     sells = strategy.is_dollar_pair(asset)
     if look.report is not None and asset.lock_reason is None:
         problem, sells = look.report.problem or "", look.report.levels.bid_at_least is not None
