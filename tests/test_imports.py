@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -253,3 +254,9 @@ def test_files_and_functions_stay_short() -> None:
                 if length > LONGEST_FUNCTION:
                     offenders.append(f"{shown(file)}:{node.lineno} {node.name}: {length} lines")
     assert offenders == [], "\n".join(["", *offenders])
+
+
+def test_no_two_files_of_tests_have_the_same_name() -> None:
+    """pytest takes the second for the first, and its tests are not run."""
+    names = Counter(file.name for file in SOURCES if file.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -43,7 +43,7 @@ def test_the_first_reason_against_it_is_said(rig: Rig, tmp_path: Path) -> None:
 def test_nothing_is_adopted_without_a_yes(rig: Rig, tmp_path: Path) -> None:
     rig.deposit("0.1")
     code, said = bot(rig, tmp_path, "adopt BTC/USD --price 100")
-    assert code == 1 and "It would take" in said
+    assert code == 1 and "This adds 0.1 to the cycle" in said
     assert rig.cycle().quantity == 0 and audit(rig) == []
 
 
@@ -78,7 +78,7 @@ def test_coins_of_several_ended_cycles_leave_each_of_them(rig: Rig, tmp_path: Pa
     assert sum(after) == sum(before) - qty and min(after) == 0
     assert rig.cycle().quantity == qty
     [written] = audit(rig)
-    assert "taken in at 99" in written and "cycle 1: " in written and "cycle 2: " in written
+    assert "adopted at 99" in written and "cycle 1: " in written and "cycle 2: " in written
 
 
 # ---- accept -----------------------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ def test_an_asset() -> None:
     deep = says(doctor_checks.of_asset(steep, rules(price_increment=D(1)), good, NOW))
     assert "can never be bought" in deep or "waits for a drop" in deep
     small = doctor_checks.of_asset(asset(), rules(min_order_size=D(1)), good, NOW)
-    assert "below its smallest" in says(small)
+    assert "below the exchange's minimum order" in says(small)
     assert levels(doctor_checks.of_asset(asset(), rules(), None, NOW)) == [Level.OK]  # no quote: in percent
 
 

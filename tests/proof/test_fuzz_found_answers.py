@@ -116,7 +116,7 @@ def test_a_block_that_cannot_be_read_is_not_off(value: object) -> None:
 )
 def test_a_number_beyond_all_measure(value: object) -> None:
     """1e999999999 is finite, raises when added up, and takes a gigabyte to print."""
-    with pytest.raises(ValueError, match="not a"):
+    with pytest.raises(ValueError, match=r"not a|out of range"):
         parsing.number(value)
 
 

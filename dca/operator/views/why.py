@@ -18,7 +18,7 @@ from dca.operator.views.why_gates import Gate, Look, Part, gates, sentence
 from dca.runtime import asset_reports, heartbeat, maintenance
 
 _TITLES = {
-    Part.MAIN_APP: "What main_app says",
+    Part.MAIN_APP: "What main_app says of {symbol}",
     Part.BOOKS: "What the books say",
     Part.BUY: "To buy",
     Part.SELL: "To sell",
@@ -48,7 +48,7 @@ def _run(given: argparse.Namespace, tools: Tools) -> int:
         )
         return 1 if look.asset is None else 0
     for part, members in groupby(found, key=lambda gate: gate.part):
-        _show(tools, part, list(members))
+        _show(tools, _TITLES[part].format(symbol=symbol), list(members))
     tools.console.print()
     for verdict in verdicts.values():
         formatting.tell(tools.console, verdict, "bold")
@@ -99,8 +99,8 @@ def _on_exchange(tools: Tools) -> tuple[Decimal | None, Mapping[str, TradingRule
         return power, None, str(error)
 
 
-def _show(tools: Tools, part: Part, members: list[Gate]) -> None:
-    formatting.tell(tools.console, _TITLES[part], "bold")
+def _show(tools: Tools, title: str, members: list[Gate]) -> None:
+    formatting.tell(tools.console, title, "bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, width=4, justify="right")
     grid.add_column(no_wrap=True, width=17)
